@@ -1,0 +1,133 @@
+"""The command: Click commands made from the verbs, and the one boundary at which errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from dlcli import __version__
+from dlcli.errors import DlcliError, NumbersError, Terminated, UsageError, from_os_error
+from dlcli.verbs import VERBS, Action, Verb, find_verb
+
+_BUG = 1
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+class Verbs(click.Group):
+    """The root command: its help comes from the static table; a verb's module is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs' names, in the order of the help."""
+        return [verb.name for verb in VERBS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Make the command of a verb."""
+        from dlcli.options import make_command
+
+        verb = find_verb(cmd_name)
+        return make_command(verb, verb.load(), _execute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs, by group."""
+        for group in dict.fromkeys(verb.group for verb in VERBS):
+            with formatter.section(group):
+                formatter.write_dl([(verb.name, verb.summary) for verb in VERBS if verb.group == group])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write where to begin."""
+        with formatter.section("Example"):
+            formatter.write("  dlcli run quickstart\n  dlcli train-text --help\n")
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="dlcli", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Train, judge and ship image and text classifiers: one line, one run directory, an honest score."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code that DESIGN's table gives.
+
+    Args:
+        arguments: what follows `dlcli`; the process's own when None.
+    """
+    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    with contextlib.suppress(ValueError):  # Not in the main thread: somebody else handles signals.
+        signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_guarded(arguments, debug=debug))
+
+
+def _guarded(arguments: list[str] | None, *, debug: bool) -> int:
+    """Run the command; return its exit code."""
+    try:
+        code = cli.main(arguments, prog_name="dlcli", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader of the pipe went away. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        return _report("interrupted", _INTERRUPTED)
+    except Terminated:
+        return _report("terminated", _TERMINATED)
+    except BaseException as error:
+        if debug and not isinstance(error, SystemExit):
+            import traceback
+
+            traceback.print_exc()
+        known = _known(error)
+        if known is None:
+            return _report(f"a bug in dlcli: {type(error).__name__}: {error}. Please report it, with --debug", _BUG)
+        return _report(str(known), known.exit_code)
+
+
+def _known(error: BaseException) -> DlcliError | None:
+    """Return the error as one of ours, or None for a bug."""
+    if isinstance(error, DlcliError):
+        return error
+    if isinstance(error, click.ClickException):
+        return UsageError(error.format_message().rstrip("."), hint=_help_hint(error))
+    if isinstance(error, OSError):
+        return from_os_error(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return NumbersError("out of memory", hint="Lower --batch-size or --max-features")
+    return None
+
+
+def _help_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"See {context.command_path} --help" if context else "See dlcli --help"
+
+
+def _execute(
+    verb: Verb, action: Action, given: dict[str, Any], *, as_json: bool, quiet: bool, verbose: bool, debug: bool
+) -> None:
+    """Make the config, run the verb, write its result, hold it against its gates."""
+    from dlcli.console import Console
+    from dlcli.options import flag, make_config
+
+    config = make_config(action.config, given, name=lambda field: flag(field, action.config))
+    with Console(-1 if quiet else int(verbose)) as console:
+        result = action.function(config, console)
+        console.close()
+        result.write(sys.stdout, as_json=as_json)
+        sys.stdout.flush()
+    result.check()
+
+
+def _report(message: str, code: int) -> int:
+    from dlcli.console import printable
+
+    print(f"dlcli: {printable(' '.join(message.split()))}", file=sys.stderr)
+    return code
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,96 @@
+"""What a person sees: progress and notes on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Replace control characters, so that a name in the data cannot steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class Console:
+    """Progress on stderr: a bar on a terminal, one plain line an epoch elsewhere.
+
+    Args:
+        verbosity: -1 for errors alone, 0 for notes and epochs, 1 for details and the stages too.
+    """
+
+    def __init__(self, verbosity: int = 0) -> None:
+        self.verbosity = verbosity
+        self._fancy = verbosity >= 0 and sys.stderr.isatty() and not os.environ.get("CI")
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, task: str, total: int | None = None) -> None:
+        """Show a new stage in place of the last one."""
+        if self._fancy:
+            self.close()
+            self._bar = _make_bar()
+            self._bar.start()
+            self._bar.add_task(printable(task), total=total)
+        elif self.verbosity >= 1 and total is None:
+            self._line(task)
+
+    def advance(self, count: int = 1) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], count)
+
+    def epoch(self, line: str) -> None:
+        """Print a finished epoch."""
+        self.note(line)
+
+    def note(self, text: str) -> None:
+        """Print a line, unless `--quiet`."""
+        if self.verbosity >= 0:
+            self._line(text)
+
+    def detail(self, text: str) -> None:
+        """Print a line under `--verbose`."""
+        if self.verbosity >= 1:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, unless `--quiet`."""
+        self.note(f"warning: {text}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _line(self, text: str) -> None:
+        self.close()
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def _make_bar() -> Bar:
+    # Rich takes 60 ms to import: only where there is a terminal to draw on.
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=RichConsole(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
+        transient=True,
+    )

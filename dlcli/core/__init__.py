@@ -1,0 +1,1 @@
+"""The training core: knows neither pictures nor words."""

@@ -1,0 +1,45 @@
+"""TensorFlow and Keras, imported without their chatter. Import both from here.
+
+TensorFlow's C++ side writes lines on stderr while it loads and when it first looks for a GPU, whatever its log level
+says; they would drown our one-line messages. What it writes is kept, and shown should the import fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _stderr_kept() -> Iterator[None]:
+    """Send what is written to file descriptor 2, by C++ too, to a file; show it when the block fails."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # There is no stderr to keep.
+        yield
+        return
+    with tempfile.TemporaryFile() as file:
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            file.seek(0)
+            sys.stderr.write(file.read().decode("utf-8", "replace"))
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with _stderr_kept():
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()
+    import keras
+
+__all__ = ["keras", "tf"]

@@ -1,0 +1,153 @@
+"""Items with labels: label names, the seeded split, and the fingerprint of the data."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.errors import DataError, UsageError, nearest
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which items train and which validate, as row numbers in ascending order."""
+
+    training: IntArray
+    validation: IntArray
+
+
+def label_names(labels: Iterable[str]) -> list[str]:
+    """Return the distinct labels in natural order: `class_2` before `class_10`.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
+    names = sorted(set(labels), key=lambda name: ([_natural(part) for part in re.split(r"(\d+)", name)], name))
+    if len(names) < 2:
+        raise DataError(
+            f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
+            hint="Check --label-column, or add rows of the other classes",
+        )
+    return names
+
+
+def _natural(part: str) -> tuple[int, int, str]:
+    return (0, int(part), "") if part.isdecimal() else (1, 0, part)
+
+
+def label_ids(labels: Sequence[str], names: Sequence[str], *, where: str) -> IntArray:
+    """Match labels to the names that a model knows.
+
+    Args:
+        labels: one for each item.
+        names: the known names; an id is a place in them.
+        where: what to call the data in the error.
+
+    Returns:
+        the id of each label.
+
+    Raises:
+        DataError: a label that is not among `names`.
+    """
+    known = {name: number for number, name in enumerate(names)}
+    unknown = sorted(set(labels) - known.keys())
+    if unknown:
+        raise DataError(
+            f"{where} has labels that the model does not know: {', '.join(map(repr, unknown[:5]))}"
+            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
+            hint=f"The model's labels: {', '.join(names[:20])}",
+        )
+    return np.fromiter((known[label] for label in labels), dtype=np.int64, count=len(labels))
+
+
+def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, share: float | int, seed: int) -> Split:
+    """Split items into training and validation, stratified, with equal items on one side.
+
+    Args:
+        groups: what identifies each item; items with the same value stay together.
+        labels: the label id of each item.
+        names: the label names, for errors.
+        share: of each class, to validate on (float), or the number of items in all (int).
+        seed: of the draw; the split is a function of the items and of it.
+
+    Returns:
+        the two sides; each class is on both.
+
+    Raises:
+        DataError: a class with fewer than two different items.
+    """
+    first: dict[str, int] = {}
+    group_of = np.fromiter((first.setdefault(group, row) for row, group in enumerate(groups)), np.int64, len(groups))
+    fraction = share if isinstance(share, float) else share / len(groups)
+    if fraction >= 1:
+        raise UsageError(f"--val-split {share} would leave nothing to train on: there are {len(groups)} items")
+    sizes = np.bincount(group_of, minlength=len(groups))
+    order = np.random.Generator(np.random.Philox(key=[seed, 0])).permutation(len(groups))
+    leaders = order[sizes[order] > 0]
+    validation_group = np.zeros(len(groups), dtype=bool)
+    for label, name in enumerate(names):
+        candidates = leaders[labels[leaders] == label]
+        if len(candidates) < 2:
+            raise DataError(
+                f"class {name!r} has {int(np.sum(labels == label))} row(s) and {len(candidates)} different text(s); "
+                "a split needs at least two",
+                hint="Add rows, drop the class, or give validation data with --val",
+            )
+        wanted = max(1, round(fraction * int(sizes[candidates].sum())))
+        taken = np.cumsum(sizes[candidates])
+        count = min(max(1, int(np.searchsorted(taken, wanted, side="right"))), len(candidates) - 1)
+        validation_group[candidates[:count]] = True
+    is_validation = validation_group[group_of]
+    return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
+
+
+def fingerprint(items: Iterable[str], labels: Iterable[str]) -> str:
+    """Return the SHA-256 over items and labels in their order: the same data, the same value."""
+    digest = hashlib.sha256()
+    for item, label in zip(items, labels, strict=True):
+        encoded = item.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:%b\x1f%b\x1e" % (len(encoded), encoded, label.encode("utf-8", "surrogatepass")))
+    return digest.hexdigest()
+
+
+def class_weights(text: str, labels: IntArray, names: Sequence[str]) -> npt.NDArray[np.float32] | None:
+    """Read `--class-weight`.
+
+    Args:
+        text: `none`, `balanced`, or `name=weight,...` (a class that is not named weighs 1).
+        labels: the label id of each training item.
+        names: the label names.
+
+    Returns:
+        the weight of each class, or None when all weigh the same. `balanced` is
+        `items / (classes * items of the class)`, as in scikit-learn.
+
+    Raises:
+        UsageError: a class that is not there, or what is no positive number.
+    """
+    if text == "none":
+        return None
+    if text == "balanced":
+        counts = np.bincount(labels, minlength=len(names))
+        return (len(labels) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+    weights = np.ones(len(names), dtype=np.float32)
+    for part in text.split(","):
+        name, separator, number = part.rpartition("=")
+        if not separator:
+            raise UsageError(f"--class-weight: expected 'balanced' or 'name=weight,...', got {text!r}")
+        if name not in names:
+            raise UsageError(f"--class-weight: there is no class {name!r}", hint=nearest(name, names))
+        try:
+            weights[list(names).index(name)] = float(number)
+        except ValueError:
+            raise UsageError(f"--class-weight: expected a number for {name!r}, got {number!r}") from None
+    if not np.all(np.isfinite(weights) & (weights > 0)):
+        raise UsageError(f"--class-weight: weights must be positive numbers, got {text!r}")
+    return weights

@@ -1,0 +1,52 @@
+"""What a domain (text, pictures) gives the core: the whole interface, so that a third domain needs no change here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from dlcli.core.progress import Progress
+
+
+class Inputs(Protocol):
+    """Items made ready for a model, from which the core takes batches."""
+
+    lengths: np.ndarray[Any, Any]
+    """int64, the size of each item along its padded axis; all ones where nothing is padded."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def dataset(self, numbers: Any) -> Any:
+        """Turn a `tf.data.Dataset` of batches of row numbers into one of the model's inputs, in the same order."""
+
+
+class Pipeline(Protocol):
+    """Raw items to a model's input: what a run keeps in `pipeline/`, and an export carries inside."""
+
+    def encode(self, items: Sequence[str]) -> Inputs:
+        """Make raw items (texts, paths of pictures) ready for the model."""
+
+    def save(self, folder: Path) -> None:
+        """Write all that `encode` needs into an existing folder."""
+
+    def graph(self, raw: Any) -> Any:
+        """Return the model's input for a tensor of raw items, in TensorFlow ops alone, for an export."""
+
+
+class Domain(Protocol):
+    """One training's view of its domain."""
+
+    def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
+        """Learn the pipeline from the training items and build the model for it."""
+
+
+class Fitted(Protocol):
+    """What `Domain.fit` returns: a pipeline, an uncompiled model that ends in a softmax, and the training inputs."""
+
+    pipeline: Pipeline
+    model: Any
+    inputs: Inputs

@@ -1,0 +1,106 @@
+"""Files written whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlcli.errors import SurroundingsError, from_os_error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; flush it and rename it to `path` when the block ends well.
+
+    Args:
+        path: the file (or folder) to make or to replace; a reader sees the old one or the new one, never a part.
+
+    Yields:
+        where to write; it keeps the suffix of `path`.
+
+    Raises:
+        SurroundingsError: the disk is full or not writable; `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise from_os_error(error) from error
+    finally:
+        _remove(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes(root: Path, *parts: str) -> dict[str, str]:
+    """Return the SHA-256 of files and of all files in folders, by their path relative to `root`.
+
+    Args:
+        root: the folder that the names are relative to.
+        *parts: names of files and folders in it.
+    """
+    files = []
+    for part in parts:
+        path = root / part
+        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return {file.relative_to(root).as_posix(): sha256(file) for file in files}
+
+
+def require_writable_parent(path: Path) -> None:
+    """Find out before any work whether `path` can be made.
+
+    Args:
+        path: a file or folder that will be made; missing parents are made.
+
+    Raises:
+        SurroundingsError: its parent cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SurroundingsError(
+            f"cannot write to {path.parent} ({error.strerror})", hint="Choose another place with --out"
+        ) from error
+
+
+def _flush(path: Path) -> None:
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        if file.is_file():
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+
+
+def _flush_directory(path: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,268 @@
+"""The run directory: all that a training leaves, and all that later verbs read.
+
+A run directory appears whole, with `run.json` saying `running`, or not at all. `run.json` is written again as the last
+file of a finished run, with the hashes of the others: it is the commit. A run whose writer died still says `running`,
+but nobody holds its lock; it counts as interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dlcli.core.files import hashes, replacing, require_writable_parent, sha256, write_text
+from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
+
+RECORD = "run.json"
+MODEL = "model.keras"
+PIPELINE = "pipeline"
+HISTORY = "history.jsonl"
+METRICS = "metrics.json"
+CHECKPOINTS = "checkpoints"
+LOG = "log.txt"
+# What a finished run vouches for with hashes.
+HASHED = (MODEL, PIPELINE, HISTORY, METRICS)
+
+Status = Literal["running", "interrupted", "finished"]
+
+
+class RunRecord(BaseModel):
+    """The content of `run.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: int = Field(1, alias="schema")
+    status: Status = "running"
+    verb: str
+    domain: str
+    config: dict[str, Any]
+    argv: list[str] = []
+    pid: int = 0
+    seed: int = 0
+    labels: list[str] = []
+    data: dict[str, Any] = {}
+    machine: dict[str, Any] = {}
+    device: str = ""
+    model: dict[str, Any] = {}
+    scores: dict[str, float] = {}
+    started: str = ""
+    finished: str = ""
+    seconds: float = 0.0
+    hashes: dict[str, str] = {}
+
+    def write(self, folder: Path) -> None:
+        """Write `run.json` into a folder, whole or not at all."""
+        write_text(folder / RECORD, self.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read `run.json` of a run.
+
+    Raises:
+        UsageError: there is nothing at `path`.
+        ModelError: what is there is no run, or its record is damaged.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist", hint="Expected the directory of a run")
+    try:
+        return RunRecord.model_validate_json((path / RECORD).read_bytes())
+    except OSError:
+        raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Train one with --out") from None
+    except ValidationError as error:
+        raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
+
+
+def open_finished(path: Path) -> RunRecord:
+    """Read the record of a finished run, and check every file that it vouches for.
+
+    Raises:
+        UsageError: there is nothing at `path`.
+        SurroundingsError: the run is still being written.
+        ModelError: it was not finished, or a file is missing or changed.
+    """
+    record = read_record(path)
+    if record.status != "finished":
+        with _lock(path):  # Held by its writer: says so.
+            pass
+        raise ModelError(f"{path} was interrupted", hint=f"Finish it with: dlcli {record.verb} --resume {path}")
+    for name, expected in record.hashes.items():
+        file = path / name
+        if not file.is_file():
+            raise ModelError(f"{path} is damaged: {name} is missing", hint="Train it anew, or restore the file")
+        if sha256(file) != expected:
+            raise ModelError(f"{path} is damaged: {name} is not what was saved", hint="Train it anew, or restore it")
+    return record
+
+
+class Run:
+    """A run directory that this process writes; made by `create` or `reopen`, which hold its lock.
+
+    Args:
+        path: the directory.
+        record: the content of its `run.json`.
+    """
+
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path = path
+        self.record = record
+        self.checkpoints = path / CHECKPOINTS
+        self.pipeline = path / PIPELINE
+        self.history = path / HISTORY
+        self._started = time.perf_counter()
+
+    def log(self, line: str) -> None:
+        """Append a line to `log.txt`."""
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
+            file.write(f"{_now()}  {line}\n")
+
+    def finish(self, model: Any, *, scores: dict[str, float], history: list[dict[str, Any]]) -> None:
+        """Write the model, its history and its scores, and commit them with `run.json`.
+
+        Args:
+            model: a Keras model with the best weights.
+            scores: on the validation data.
+            history: a record for each epoch.
+        """
+        with replacing(self.path / MODEL) as temporary:
+            model.save(temporary)
+        write_text(self.history, jsonl(history))
+        write_text(self.path / METRICS, json.dumps(scores, indent=2) + "\n")
+        self.record.scores = scores
+        self.record.hashes = hashes(self.path, *HASHED)
+        self._write("finished")
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def interrupt(self) -> None:
+        """Say in `run.json` that the run was stopped; as far as the disk still lets us."""
+        with contextlib.suppress(SurroundingsError):
+            self._write("interrupted")
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of the record and write it."""
+        for name, value in fields.items():
+            setattr(self.record, name, value)
+        self._write("running")
+
+    def _write(self, status: Status) -> None:
+        self.record.status = status
+        now = time.perf_counter()
+        self.record.seconds = round(self.record.seconds + now - self._started, 3)
+        self._started = now
+        self.record.finished = "" if status == "running" else _now()
+        self.record.write(self.path)
+
+
+def default_path(verb: str) -> Path:
+    """Return a new directory name below `runs/`, such as `runs/train-text-20260102-9f3a`."""
+    return Path("runs") / f"{verb}-{datetime.now():%Y%m%d}-{secrets.token_hex(2)}"
+
+
+def require_free(path: Path, *, force: bool) -> None:
+    """Find out before any work whether a run can be made at `path`.
+
+    Args:
+        path: where it shall be.
+        force: whether a run that stands there may be replaced.
+
+    Raises:
+        SurroundingsError: it is not empty, or its place is not writable.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if not (path / RECORD).is_file():
+            raise SurroundingsError(f"{path} is not empty, and no run of ours", hint="Choose another --out")
+        if not force:
+            raise SurroundingsError(
+                f"{path} holds a run already", hint="Choose another --out, add --force to replace it, or --resume it"
+            )
+        with _lock(path):
+            pass
+    require_writable_parent(path)
+
+
+@contextlib.contextmanager
+def create(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
+    """Make a run directory and hold its lock.
+
+    Args:
+        path: where; see `require_free`.
+        record: its first `run.json`.
+        force: replace a run that stands there.
+
+    Yields:
+        the run. When the block fails or is interrupted, the run says so and can be resumed.
+    """
+    require_free(path, force=force)
+    record.started, record.pid, record.argv = _now(), os.getpid(), sys.argv[1:]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        record.write(temporary)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.rename(path)
+    except OSError as error:
+        raise from_os_error(error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    with _writing(Run(path, record)) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def reopen(path: Path) -> Iterator[Run]:
+    """Open an unfinished run to go on with it; the rest is as in `create`."""
+    record = read_record(path)
+    record.pid = os.getpid()
+    with _writing(Run(path, record)) as run:
+        run.update()
+        yield run
+
+
+@contextlib.contextmanager
+def _writing(run: Run) -> Iterator[Run]:
+    with _lock(run.path):
+        try:
+            yield run
+        except BaseException:
+            if run.record.status != "finished":
+                run.interrupt()
+            raise
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a run; the operating system lets it go when the process ends, however it ends."""
+    lock = filelock.FileLock(path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise SurroundingsError(
+            f"{path} is still running (process {read_record(path).pid})", hint="Wait for it, or stop it"
+        ) from None
+    except OSError as error:
+        raise from_os_error(error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def jsonl(records: Iterable[dict[str, Any]]) -> str:
+    """Return records as JSON lines."""
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,104 @@
+"""Every error that dlcli reports itself: one line, what to do next, and an exit code.
+
+A message says what was expected, what was found and where (file, line); `hint` says what to do next.
+`cli.py` prints both on one line and exits with `exit_code`. Anything else that escapes is a bug of ours (1).
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+GATE_NOT_MET = 7
+
+
+class DlcliError(Exception):
+    """An error that a user can act on.
+
+    Args:
+        message: what was expected, what was found, and where.
+        hint: what to do next; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+class UsageError(DlcliError):
+    """Flags, recipe keys, a missing extra, an input path that does not exist, changed settings at a resume."""
+
+    exit_code = 2
+
+
+class DataError(DlcliError):
+    """Content, columns, labels."""
+
+    exit_code = 3
+
+
+class ModelError(DlcliError):
+    """An unsafe or damaged model or run; an export that does not answer as the run does."""
+
+    exit_code = 4
+
+
+class SurroundingsError(DlcliError):
+    """Output not empty or not writable, a lock, a disk, a network."""
+
+    exit_code = 5
+
+
+class NumbersError(DlcliError):
+    """NaN, infinity, memory."""
+
+    exit_code = 6
+
+
+class GateError(DlcliError):
+    """A score that a gate asked for was not reached."""
+
+    exit_code = GATE_NOT_MET
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; a `BaseException`, as `KeyboardInterrupt` is, so that no handler swallows it."""
+
+
+def from_os_error(error: OSError) -> DlcliError:
+    """Turn an error of the operating system into one of ours.
+
+    Args:
+        error: what a file operation raised.
+
+    Returns:
+        a `SurroundingsError` that names the file and, for a full disk, what to do.
+    """
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SurroundingsError(f"the disk is full{where}", hint="Free some space, then run the same command again")
+    return SurroundingsError(f"{error.strerror or error}{where}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Say which known word was probably meant.
+
+    Args:
+        word: what was given.
+        known: what exists.
+
+    Returns:
+        `Did you mean 'x'?`, or else `Known: a, b, c` (empty when nothing is known).
+    """
+    choices = sorted(known)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(choices)}" if choices else ""

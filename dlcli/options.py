@@ -1,0 +1,193 @@
+"""From a config model to the options of a Click command, so that flags, defaults and bounds are stated once."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import click
+import pydantic
+from pydantic.fields import FieldInfo
+
+from dlcli.errors import UsageError, nearest
+from dlcli.verbs import Action, Verb
+
+# Section of the help for options that every verb has.
+COMMON = "Output"
+
+
+class SectionedOption(click.Option):
+    """An option that knows the section of the help in which it stands."""
+
+    def __init__(self, *args: Any, section: str = COMMON, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists its options by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a list for each section, in the order of the options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):
+                sections.setdefault(getattr(parameter, "section", COMMON), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are typed, without wrapping them."""
+        if self.epilog:
+            with formatter.section("Examples" if "\n" in self.epilog else "Example"):
+                formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
+
+
+def make_command(verb: Verb, action: Action, execute: Callable[..., None]) -> click.Command:
+    """Make the Click command of a verb.
+
+    Args:
+        verb: its name and summary.
+        action: its config and function.
+        execute: called with the action, the given settings by field name, and the common options.
+    """
+
+    def callback(**values: Any) -> None:
+        common = {name: values.pop(name) for name in ("as_json", "quiet", "verbose", "debug")}
+        given = {name: value for name, value in values.items() if value is not None and value != ()}
+        execute(verb, action, given, **common)
+
+    return SectionedCommand(
+        verb.name,
+        callback=callback,
+        help=verb.summary,
+        epilog="\n".join(action.examples),
+        params=[*_parameters(action.config), *_common_options()],
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+
+def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str], str]) -> Any:
+    """Check settings and make the config.
+
+    Args:
+        model: the verb's config model.
+        given: values by field name, as flags, a recipe or a test gave them.
+        name: how to call a field in an error: `--batch-size` or `batch_size`.
+
+    Raises:
+        UsageError: an unknown name, or a value out of its bounds.
+    """
+    for key in given:
+        if key not in model.model_fields:
+            raise UsageError(f"unknown setting {key!r}", hint=nearest(key, model.model_fields))
+    try:
+        return model(**given)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        text = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UsageError(text) from None
+        field = str(first["loc"][0])
+        if first["type"] == "missing":
+            raise UsageError(f"{name(field)} is missing: {model.model_fields[field].description}") from None
+        raise UsageError(f"{name(field)}: {_expectation(text)}, got {first['input']!r}") from None
+
+
+def flag(field: str, model: type[Any]) -> str:
+    """Return how a field is called on the command line: `--batch-size`, or `DATA` for an argument."""
+    extra = _extra(model.model_fields[field])
+    if extra["argument"]:
+        return str(extra["metavar"] or field.upper())
+    return f"--{field.replace('_', '-')}"
+
+
+def _expectation(text: str) -> str:
+    """Turn pydantic's `Input should be ...` into our `expected ...`."""
+    return text.replace("Input should be", "expected").split(", got ")[0]
+
+
+def _parameters(model: type[Any]) -> list[click.Parameter]:
+    arguments, options = [], []
+    for field, info in model.model_fields.items():
+        if _extra(info)["argument"]:
+            arguments.append(_argument(field, info))
+        else:
+            options.append(_option(field, info, model))
+    return [*arguments, *options]
+
+
+def _argument(field: str, info: FieldInfo) -> click.Parameter:
+    kind, many = _click_type(info.annotation)
+    return click.Argument(
+        [field],
+        type=kind,
+        metavar=_extra(info)["metavar"] or field.upper(),
+        required=False,  # The config says what is missing: one message for flags and recipes.
+        nargs=-1 if many else 1,
+        help=info.description or "",
+    )
+
+
+def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
+    name = field.replace("_", "-")
+    section = _section(field, model)
+    text = info.description or ""
+    if info.annotation is bool:
+        positive = info.default is False
+        return SectionedOption(
+            [f"--{name}" if positive else f"--{name}/--no-{name}"],
+            is_flag=True,
+            default=None,
+            help=text if positive else f"{text}  [default: {name if info.default else 'no-' + name}]",
+            section=section,
+        )
+    kind, many = _click_type(info.annotation)
+    if info.default is not None and not info.is_required() and info.default != ():
+        text = f"{text}  [default: {info.default}]"
+    return SectionedOption(
+        [f"--{name}"],
+        type=kind,
+        default=None,
+        multiple=many,
+        metavar=_extra(info)["metavar"] or None,
+        help=text,
+        section=section,
+    )
+
+
+def _common_options() -> list[click.Parameter]:
+    return [
+        SectionedOption(["--json", "as_json"], is_flag=True, help="Print the result as one JSON object."),
+        SectionedOption(["-q", "--quiet"], is_flag=True, help="Print results and errors alone."),
+        SectionedOption(["-v", "--verbose"], is_flag=True, help="Print details too."),
+        SectionedOption(["--debug"], is_flag=True, help="Show the traceback of an error."),
+    ]
+
+
+def _section(field: str, model: type[Any]) -> str:
+    """Return the section of the group of settings that defines a field."""
+    owner = next(group for group in reversed(model.__mro__) if field in getattr(group, "model_fields", {}))
+    return str(owner.section)
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    extra = info.json_schema_extra
+    return extra if isinstance(extra, dict) else {"argument": False, "metavar": ""}
+
+
+def _click_type(annotation: Any) -> tuple[click.ParamType, bool]:
+    """Return the Click type of a field's annotation, and whether the option may be given several times."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return _click_type(members[0]) if len(members) == 1 else (click.STRING, False)
+    if get_origin(annotation) is tuple:
+        return _click_type(get_args(annotation)[0])[0], True
+    if get_origin(annotation) is Literal:
+        return click.Choice(get_args(annotation)), False
+    known = {int: click.INT, float: click.FLOAT, Path: click.Path(path_type=Path)}
+    return known.get(annotation, click.STRING), False

@@ -1,0 +1,1 @@
+"""The one loading path of a finished run, and export."""

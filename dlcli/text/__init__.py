@@ -1,0 +1,1 @@
+"""What text gives the training core."""

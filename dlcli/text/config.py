@@ -1,0 +1,49 @@
+"""Settings of text: where it is read from, how it becomes ids, and the models that take them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dlcli.core.config import Config, option
+
+
+class TextColumnsConfig(Config):
+    """How a table of texts is read."""
+
+    section = "Data"
+
+    text_column: str = option("text", "Column of the text.", metavar="NAME")
+    encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
+
+
+class TextDataConfig(TextColumnsConfig):
+    """How a table of texts and labels is read."""
+
+    label_column: str = option("label", "Column of the label.", metavar="NAME")
+
+
+class TextPipelineConfig(Config):
+    """How raw text becomes ids: part of a run and of every export."""
+
+    section = "Text"
+
+    lowercase: bool = option(True, "Turn text into lower case.")
+    strip_html: bool = option(True, "Drop HTML tags and entities such as <br /> and &amp;.")
+    punctuation: Literal["keep", "drop"] = option("keep", "Keep each punctuation mark as a token, or drop it.")
+    ngrams: int = option(2, "Longest n-grams: 1 takes words alone, 2 also pairs of neighbours, and so on.", ge=1, le=8)
+    max_features: int | None = option(None, "Keep only this many n-grams, the most frequent.", ge=1)
+    min_count: int = option(2, "Drop n-grams that occur fewer times than this in the training texts.", ge=1)
+
+
+class TextModelConfig(Config):
+    """Which model, and its settings."""
+
+    section = "Model"
+
+    model: Literal["ngram"] = option("ngram", "The model: 'ngram' averages n-gram embeddings, as fastText does.")
+
+    embedding_dim: int | None = option(
+        None, "Size of an n-gram's embedding; without it 1 for two classes, else the number of classes (at most 64).", ge=1
+    )
+    ngram_dropout: float = option(0.0, "Share of each text's n-grams that is left out at a training step.", ge=0, lt=1)
+

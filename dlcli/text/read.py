@@ -1,0 +1,266 @@
+"""Texts and labels from CSV, TSV, JSONL and folders: every row, or one line that names the bad one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from dlcli.errors import DataError, UsageError, nearest
+from dlcli.text.config import TextColumnsConfig, TextDataConfig
+
+TABLES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# A class of IMDB's own layout that is none: reviews without a label.
+NOT_A_CLASS = "unsup"
+SPLITS = ("train", "val", "test")
+
+csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table: where it starts (a line or a file) and its cells by column."""
+
+    where: str
+    cells: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Texts:
+    """Labelled texts, in the order in which they were read."""
+
+    source: str
+    texts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
+    """Where texts of nothing but white space stand."""
+
+    def without_blanks(self) -> Texts:
+        """Return the texts that say something: what training learns from."""
+        kept = [number for number, text in enumerate(self.texts) if not _is_blank(text)]
+        if not kept:
+            raise DataError(f"{self.source} has no text: all {len(self.texts)} are blank", hint="Check --text-column")
+        return Texts(
+            source=self.source,
+            texts=[self.texts[number] for number in kept],
+            labels=[self.labels[number] for number in kept],
+        )
+
+
+def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") -> Texts:
+    """Read texts and labels.
+
+    Args:
+        path: a CSV, TSV or JSONL file; or a folder with a folder of `.txt` files for each class, or with
+            such folders inside `train/`, `val/` and `test/`.
+        config: column names and encoding.
+        part: which of `train`, `val`, `test` to take where a folder has them.
+
+    Returns:
+        the rows, blank texts included and listed.
+
+    Raises:
+        UsageError: the path does not exist, or its type is not known.
+        DataError: the content is not as expected; the message names the line.
+    """
+    require_exists(path)
+    found = Texts(source=str(path))
+    if path.is_dir():
+        root = path / part if part in parts_of(path) else path
+        for name, file in _labelled_files(root):
+            _append(found, _read_file(file, config.encoding), name, str(file))
+    else:
+        required = (config.text_column, config.label_column)
+        for row in read_rows(path, encoding=config.encoding, required=required):
+            label = _cell(row, config.label_column, path).strip()
+            if not label:
+                raise DataError(f"{path}, {row.where}: the label is empty", hint="Fill it in, or delete the row")
+            _append(found, _cell(row, config.text_column, path), label, row.where)
+    if not found.texts:
+        raise DataError(f"{path} has no rows", hint="Expected a header and at least two rows")
+    return found
+
+
+def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Read a table row by row, in bounded memory.
+
+    Args:
+        path: a CSV, TSV or JSONL file with one of the endings in `TABLES`.
+        encoding: of the file.
+        required: columns that must exist.
+
+    Yields:
+        the rows, with all their columns.
+
+    Raises:
+        UsageError: the path or its type is not there, or the encoding is unknown.
+        DataError: bad content, with its line.
+    """
+    require_exists(path)
+    kind = TABLES.get(path.suffix.lower())
+    if kind is None:
+        raise UsageError(
+            f"{path}: expected a file ending in {', '.join(TABLES)} or a folder, got {path.suffix or 'no ending'!r}",
+            hint="Rename the file to its type",
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty", hint="Expected a header and at least two rows")
+    with _open(path, encoding) as file:
+        try:
+            yield from _jsonl(file, path, required) if kind == "jsonl" else _table(file, path, kind, required)
+        except UnicodeError as error:
+            raise _bad_bytes(path, encoding, error) from error
+
+
+def parts_of(path: Path) -> list[str]:
+    """Return which of `train`, `val` and `test` a folder has."""
+    return [part for part in SPLITS if path.is_dir() and (path / part).is_dir()]
+
+
+def text_files(folder: Path) -> list[Path]:
+    """Return all `.txt` files under a folder, sorted, hidden ones left out."""
+    files = (file for file in folder.rglob("*.txt") if file.is_file())
+    return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+
+
+def require_exists(path: Path) -> None:
+    """Raise a `UsageError` when there is nothing at `path`."""
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, siblings) if siblings else ""
+        raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
+
+
+def _append(found: Texts, text: str, label: str, where: str) -> None:
+    if _is_blank(text):
+        found.blank.append(where)
+    found.texts.append(text)
+    found.labels.append(label)
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
+
+
+def _cell(row: Row, column: str, path: Path) -> str:
+    value = row.cells[column]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int)):
+        return str(value)
+    raise DataError(f"{path}, {row.where}: expected text in {column!r}, got {type(value).__name__}")
+
+
+def _open(path: Path, encoding: str) -> TextIO:
+    name = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    try:
+        return path.open(encoding=name, newline="")
+    except LookupError:
+        raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
+
+
+def _table(file: TextIO, path: Path, kind: str, required: tuple[str, ...]) -> Iterator[Row]:
+    reader = csv.reader(_without_nul(file, path), strict=True, delimiter="\t" if kind == "tsv" else ",")
+    start = 1
+    try:
+        header = next(reader, [])
+        _check_columns(header, path, required)
+        start = reader.line_num + 1
+        for cells in reader:
+            if len(cells) == len(header):
+                yield Row(where=f"line {start}", cells=dict(zip(header, cells, strict=True)))
+            elif cells:
+                raise DataError(
+                    f"{path}, line {start}: expected {len(header)} columns ({', '.join(header)}), got {len(cells)}",
+                    hint="Quote texts that hold the separator",
+                )
+            start = reader.line_num + 1
+    except csv.Error as error:
+        found = "a quote that opens here is never closed" if "unexpected end" in str(error) else str(error)
+        raise DataError(
+            f"{path}, line {start}: {found}", hint='Inside a quoted text, a quote is written twice ("")'
+        ) from error
+
+
+def _without_nul(file: TextIO, path: Path) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        if "\0" in line:
+            raise DataError(f"{path}, line {number}: a NUL character", hint="The file is binary, damaged or UTF-16")
+        yield line
+
+
+def _check_columns(header: list[str], path: Path, required: tuple[str, ...]) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
+    for name in required:
+        if name not in header:
+            option = "--text-column" if name == required[0] else "--label-column"
+            raise DataError(
+                f"{path} has no column {name!r}; its columns are: {', '.join(header)}", hint=f"Name yours with {option}"
+            )
+
+
+def _jsonl(file: TextIO, path: Path, required: tuple[str, ...]) -> Iterator[Row]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            cells = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{path}, line {number}: not valid JSON ({error})", hint="One JSON object a line") from None
+        if not isinstance(cells, dict):
+            raise DataError(f"{path}, line {number}: expected a JSON object, got {type(cells).__name__}")
+        try:
+            _check_columns(list(cells), path, required)
+        except DataError as error:
+            raise DataError(f"line {number}: {error.message}", hint=error.hint) from None
+        yield Row(where=f"line {number}", cells=cells)
+
+
+def _bad_bytes(path: Path, encoding: str, error: UnicodeError) -> DataError:
+    """Find the line and the byte offset of what the encoding cannot read."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as at:
+                place = f"line {number}, byte {offset + at.start}"
+                found = f"0x{line[at.start]:02x} is not {encoding}"
+                return DataError(f"{path}, {place}: {found}", hint="Name its encoding, such as --encoding latin-1")
+            except UnicodeError:
+                break
+            offset += len(line)
+    return DataError(f"{path} is not {encoding} ({error})", hint="Name its encoding with --encoding")
+
+
+def _labelled_files(root: Path) -> Iterator[tuple[str, Path]]:
+    classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".") and p.name != NOT_A_CLASS)
+    if not classes:
+        raise DataError(f"{root} has no folders", hint="Expected a folder of .txt files for each class")
+    for folder in classes:
+        files = text_files(folder)
+        if not files:
+            raise DataError(f"{folder} has no .txt files", hint="Fill the class, or delete its folder")
+        yield from ((folder.name, file) for file in files)
+
+
+def _read_file(path: Path, encoding: str) -> str:
+    try:
+        with _open(path, encoding) as file:
+            text = file.read()
+    except UnicodeError as error:
+        raise _bad_bytes(path, encoding, error) from error
+    if "\0" in text:
+        raise DataError(f"{path}: a NUL character", hint="The file is binary, damaged or UTF-16")
+    return text
+
+
+def read_text_file(path: Path, config: TextColumnsConfig) -> str:
+    """Read one file as one text."""
+    return _read_file(path, config.encoding)

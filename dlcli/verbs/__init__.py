@@ -1,0 +1,68 @@
+"""The verbs: one file each, with its config model, one plain function, and how its result reads.
+
+`VERBS` is what `dlcli --help` shows, so that the help imports no verb; a test keeps it true to the modules.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dlcli.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from dlcli.core.progress import Progress
+    from dlcli.verbs.result import Result
+
+
+class Verb(NamedTuple):
+    """A line of the root help."""
+
+    name: str
+    summary: str
+    group: str
+
+    def load(self) -> Action:
+        """Import the verb's module and return what it does."""
+        action: Action = importlib.import_module(f"dlcli.verbs.{self.name.replace('-', '_')}").ACTION
+        return action
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What a verb's module defines.
+
+    Attributes:
+        config: the pydantic model of its settings.
+        function: does the job; takes a config and a `Progress`, returns a `Result`.
+        examples: command lines for the end of its help.
+    """
+
+    config: type[Any]
+    function: Callable[[Any, Progress], Result]
+    examples: tuple[str, ...]
+
+
+VERBS = (
+    Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
+    Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
+    Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
+    Verb("predict", "Classify texts: on the command line, in a table, a folder or stdin.", "Use"),
+    Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
+    Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),
+    Verb("doctor", "Show versions, devices, and what is missing.", "Automate"),
+)
+
+
+def find_verb(name: str) -> Verb:
+    """Return the verb of that name.
+
+    Raises:
+        UsageError: there is none; names the nearest.
+    """
+    for verb in VERBS:
+        if verb.name == name:
+            return verb
+    raise UsageError(f"there is no verb {name!r}", hint=nearest(name, [verb.name for verb in VERBS]))

@@ -1,0 +1,250 @@
+"""`dlcli train-text`: from labelled texts to a run directory."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import model_validator
+
+from dlcli.core.config import RunConfig, TrainingConfig, option
+from dlcli.core.progress import Progress
+from dlcli.errors import DataError, UsageError
+from dlcli.resources import resolve_input
+from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
+from dlcli.verbs import Action
+from dlcli.verbs.result import Result, facts
+
+if TYPE_CHECKING:
+    from dlcli.core.run import Run, RunRecord
+    from dlcli.text.read import Texts
+
+# Settings that say where a run goes, and not what it is: `--resume` needs none of them.
+_NOT_OF_THE_RUN = frozenset(RunConfig.model_fields)
+
+
+class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineConfig, TextDataConfig):
+    """All settings of a text training."""
+
+    section = "Data"
+
+    data: Path | None = option(
+        None,
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ understood).",
+        argument=True,
+        metavar="DATA",
+    )
+    val: Path | None = option(None, "Validation data, read as DATA is; without it --val-split.", metavar="DATA")
+
+    @model_validator(mode="after")
+    def _data_or_resume(self) -> TrainTextConfig:
+        if self.data is None and self.resume is None:
+            raise ValueError("expected DATA, the texts to train on, or --resume RUN")
+        return self
+
+
+class TrainTextResult(Result):
+    """Where the run is, and how it scores on its validation data."""
+
+    run: Path | None
+    items: dict[str, int]
+    labels: list[str]
+    parameters: int
+    accuracy: float | None = None
+    loss: float | None = None
+    best_epoch: int | None = None
+    epochs: int | None = None
+    seconds: float = 0.0
+
+    def text(self) -> str:
+        """Return the result as lines of names and values."""
+        counts = ", ".join(f"{count:,} {part}" for part, count in self.items.items())
+        rows = [
+            ("items", counts),
+            ("classes", f"{len(self.labels)}: {', '.join(self.labels[:8])}" + (" ..." if len(self.labels) > 8 else "")),
+            ("parameters", f"{self.parameters:,}"),
+        ]
+        if self.run is None:
+            return facts([*rows, ("dry run", "nothing was written")])
+        rows += [
+            ("accuracy", f"{self.accuracy:.4f} on validation (epoch {self.best_epoch} of {self.epochs})"),
+            ("loss", f"{self.loss:.4f}"),
+            ("seconds", f"{self.seconds:.1f}"),
+            ("run", str(self.run)),
+        ]
+        return facts(rows)
+
+
+def train_text(config: TrainTextConfig, progress: Progress) -> TrainTextResult:
+    """Train a text classifier.
+
+    Args:
+        config: the settings.
+        progress: told of stages and epochs.
+
+    Returns:
+        the run and its validation scores.
+    """
+    if config.resume is not None:
+        return _resume(config, config.resume, progress)
+    from dlcli.core.run import RunRecord, create, default_path, require_free
+
+    if config.dry_run:
+        return _train(config, None, progress)
+    path = config.out or default_path("train-text")
+    require_free(path, force=config.force)
+    record = RunRecord(verb="train-text", domain="text", seed=config.seed, config=_settings(config))
+    return _in_run(create(path, record, force=config.force), config, progress)
+
+
+def _resume(given: TrainTextConfig, path: Path, progress: Progress) -> TrainTextResult:
+    from dlcli.core.run import open_finished, read_record, reopen
+
+    record = read_record(path)
+    if record.verb != "train-text":
+        raise UsageError(f"{path} is a run of {record.verb}", hint=f"dlcli {record.verb} --resume {path}")
+    config = TrainTextConfig.model_validate(record.config)
+    before, now = _settings(config), _settings(given)
+    changed = [
+        f"--{name.replace('_', '-')} (the run has {before[name]!r}, got {now[name]!r})"
+        for name in sorted(given.model_fields_set - _NOT_OF_THE_RUN)
+        if before[name] != now[name]
+    ]
+    if changed:
+        raise UsageError(f"--resume takes no changed setting: {', '.join(changed)}", hint="Leave it out, or train anew")
+    if record.status == "finished":
+        open_finished(path)
+        progress.note(f"{path} is finished already")
+        return _result(record, path)
+    return _in_run(reopen(path), config, progress)
+
+
+def _in_run(opened: AbstractContextManager[Run], config: TrainTextConfig, progress: Progress) -> TrainTextResult:
+    with opened as run:
+        progress.note(f"run directory: {run.path}")
+        return _train(config, run, progress)
+
+
+def _train(config: TrainTextConfig, run: Run | None, progress: Progress) -> TrainTextResult:
+    """Read, split, encode, train, save; without a run, stop before training."""
+    started = time.perf_counter()
+    texts, validation = _read(config, progress)
+
+    # From here on it takes TensorFlow: bad data is found before its seconds of start-up.
+    import numpy as np
+
+    from dlcli.core import dataset, devices
+    from dlcli.core.fit import Labelled, best_scores, train
+    from dlcli.text.domain import TextDomain
+
+    names = dataset.label_names(texts.labels)
+    labels = dataset.label_ids(texts.labels, names, where=texts.source)
+    fingerprint = dataset.fingerprint(texts.texts, texts.labels)
+    if validation is None:
+        parts = dataset.split(texts.texts, labels, names, share=config.val_split, seed=config.seed)
+        held_out, held_out_labels = [texts.texts[row] for row in parts.validation], labels[parts.validation]
+        items, labels = [texts.texts[row] for row in parts.training], labels[parts.training]
+    else:
+        held_out_labels = dataset.label_ids(validation.labels, names, where=validation.source)
+        held_out, items = validation.texts, texts.texts
+        fingerprint = dataset.fingerprint([fingerprint, *held_out], ["", *validation.labels])
+    weights = dataset.class_weights(config.class_weight, labels, names)
+    data = {"fingerprint": fingerprint, "training": len(items), "validation": len(held_out)}
+    if run is not None:
+        _require_same_data(run, data)
+
+    with devices.use(config.device) as device:
+        fitted = TextDomain(config, config, seed=config.seed).fit(items, labels, len(names), progress)
+        model = {"name": config.model, "parameters": int(fitted.model.count_params())}
+        result = TrainTextResult(
+            run=run and run.path,
+            items={"training": len(items), "validation": len(held_out)},
+            labels=names,
+            parameters=model["parameters"],
+        )
+        if run is None:
+            return result
+        run.update(labels=names, data=data, machine=devices.describe(), device=device, model=model)
+        run.pipeline.mkdir(exist_ok=True)
+        fitted.pipeline.save(run.pipeline)
+        state = train(
+            fitted.model,
+            Labelled(inputs=fitted.inputs, labels=np.asarray(labels)),
+            Labelled(inputs=fitted.pipeline.encode(held_out), labels=np.asarray(held_out_labels)),
+            class_weights=weights,
+            config=config,
+            run=run,
+            progress=progress,
+        )
+    progress.begin("saving the run")
+    run.finish(fitted.model, scores=best_scores(state), history=state.history)
+    run.log(f"finished after {time.perf_counter() - started:.1f} s")
+    return _result(run.record, run.path)
+
+
+def _read(config: TrainTextConfig, progress: Progress) -> tuple[Texts, Texts | None]:
+    """Read the training texts, and the validation texts where there are any of their own."""
+    from dlcli.text.read import parts_of, read_labelled
+
+    assert config.data is not None
+    path = resolve_input(config.data)
+    progress.begin(f"reading {path}")
+    found = [read_labelled(path, config)]
+    if config.val is not None:
+        found.append(read_labelled(resolve_input(config.val), config, part="val"))
+    elif "val" in parts_of(path):
+        found.append(read_labelled(path, config, part="val"))
+    for texts in found:
+        if texts.blank:
+            some = ", ".join(texts.blank[:3]) + (", ..." if len(texts.blank) > 3 else "")
+            progress.warn(f"{texts.source}: {len(texts.blank):,} blank texts are left out ({some})")
+    kept = [texts.without_blanks() if texts.blank else texts for texts in found]
+    return kept[0], kept[1] if len(kept) > 1 else None
+
+
+def _require_same_data(run: Run, data: dict[str, Any]) -> None:
+    """Refuse to go on with other data than the run began with."""
+    if run.record.data and run.record.data != data:
+        raise UsageError(
+            f"the data has changed since {run.path} was started: "
+            f"{run.record.data['training']:,} + {run.record.data['validation']:,} items then, "
+            f"{data['training']:,} + {data['validation']:,} now, other content",
+            hint="Put the old data back, or train anew with --force",
+        )
+
+
+def _settings(config: TrainTextConfig) -> dict[str, Any]:
+    """Return the settings that make the run, with paths that hold from any directory."""
+    settings = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
+    for name in ("data", "val"):
+        path = getattr(config, name)
+        settings[name] = str(resolve_input(path).absolute()) if path is not None else None
+    return settings
+
+
+def _result(record: RunRecord, path: Path) -> TrainTextResult:
+    if not record.scores:
+        raise DataError(f"{path} has no scores")
+    return TrainTextResult(
+        run=path,
+        items={"training": record.data["training"], "validation": record.data["validation"]},
+        labels=record.labels,
+        parameters=record.model["parameters"],
+        accuracy=record.scores["accuracy"],
+        loss=record.scores["loss"],
+        best_epoch=int(record.scores["best_epoch"]),
+        epochs=int(record.scores["epochs"]),
+        seconds=record.seconds,
+    )
+
+
+ACTION = Action(
+    config=TrainTextConfig,
+    function=train_text,
+    examples=(
+        "dlcli train-text sample_data/reviews.csv --ngrams 2 --out runs/reviews",
+        "dlcli train-text --resume runs/reviews",
+    ),
+)
