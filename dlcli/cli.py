@@ -60,10 +60,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     with contextlib.suppress(ValueError):  # Not in the main thread: somebody else handles signals.
         signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_guarded(arguments, debug=debug))
+    sys.exit(guarded(arguments, debug=debug))
 
 
-def _guarded(arguments: list[str] | None, *, debug: bool) -> int:
+def guarded(arguments: list[str] | None, *, debug: bool) -> int:
     """Run the command; return its exit code."""
     try:
         code = cli.main(arguments, prog_name="dlcli", standalone_mode=False)

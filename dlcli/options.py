@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -82,9 +82,7 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
     Raises:
         UsageError: an unknown name, or a value out of its bounds.
     """
-    for key in given:
-        if key not in model.model_fields:
-            raise UsageError(f"unknown setting {key!r}", hint=nearest(key, model.model_fields))
+    require_known(model, given)
     try:
         return model(**given)
     except pydantic.ValidationError as error:
@@ -96,6 +94,13 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
         if first["type"] == "missing":
             raise UsageError(f"{name(field)} is missing: {model.model_fields[field].description}") from None
         raise UsageError(f"{name(field)}: {_expectation(text)}, got {first['input']!r}") from None
+
+
+def require_known(model: type[Any], given: Iterable[str]) -> None:
+    """Raise a `UsageError` for a setting that the config model does not have."""
+    for key in given:
+        if key not in model.model_fields:
+            raise UsageError(f"unknown setting {key!r}", hint=nearest(key, model.model_fields))
 
 
 def flag(field: str, model: type[Any]) -> str:
@@ -172,7 +177,7 @@ def _common_options() -> list[click.Parameter]:
 def _section(field: str, model: type[Any]) -> str:
     """Return the section of the group of settings that defines a field."""
     owner = next(group for group in reversed(model.__mro__) if field in getattr(group, "model_fields", {}))
-    return str(owner.section)
+    return str(getattr(owner, "section", COMMON))
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:
@@ -180,7 +185,7 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
     return extra if isinstance(extra, dict) else {"argument": False, "metavar": ""}
 
 
-def _click_type(annotation: Any) -> tuple[click.ParamType, bool]:
+def _click_type(annotation: Any) -> tuple[Any, bool]:
     """Return the Click type of a field's annotation, and whether the option may be given several times."""
     if get_origin(annotation) in (Union, types.UnionType):
         members = [member for member in get_args(annotation) if member is not type(None)]

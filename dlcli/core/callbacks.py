@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
 
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState

@@ -58,9 +58,8 @@ class Checkpoints:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         write_text(self.folder / _STATE, state.model_dump_json())
         kept = {self._file(state.epoch), self._file(state.best_epoch)}
-        for file in self.folder.glob("epoch-*.npz"):
-            if file not in kept:
-                file.unlink()
+        for old in set(self.folder.glob("epoch-*.npz")) - kept:
+            old.unlink()
 
     def restore(self) -> TrainingState:
         """Put the last checkpoint's values into the model; return its state, or a fresh one when there is none."""

@@ -7,7 +7,7 @@ generated reference all come from it. `option()` adds what only the command line
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -52,6 +52,9 @@ def _check_share(value: int | float) -> int | float:
 ShareOrCount = Annotated[int | float, BeforeValidator(lambda value: _check_share(_share_or_count(value)))]
 
 
+Group = TypeVar("Group", bound="Config")
+
+
 class Config(BaseModel):
     """What all configs are: frozen, and strict about unknown keys."""
 
@@ -59,6 +62,10 @@ class Config(BaseModel):
 
     section: ClassVar[str] = "Settings"
     """Under which title the help lists the fields that a group defines."""
+
+    def take(self, group: type[Group]) -> Group:
+        """Return the settings of one of the groups that this config is put together from."""
+        return group(**{name: getattr(self, name) for name in group.model_fields})
 
 
 class TrainingConfig(Config):
@@ -69,7 +76,7 @@ class TrainingConfig(Config):
     epochs: int = option(6, "Train for at most this many passes over the data.", ge=1)
     batch_size: int = option(256, "Items in a training step.", ge=1)
     optimizer: Literal["adam", "sgd"] = option("adam", "The optimizer.")
-    lr: float = option(0.03, "The learning rate.", gt=0)
+    lr: float = option(0.01, "The learning rate.", gt=0)
     label_smoothing: float = option(
         0.1, "Share of each label's weight that is spread over all classes (Szegedy et al. 2016).", ge=0, lt=1
     )
@@ -81,7 +88,9 @@ class TrainingConfig(Config):
     monitor: Literal["val_accuracy", "val_loss"] = option(
         "val_accuracy", "The validation score that picks the best epoch and stops early."
     )
-    patience: int = option(2, "Stop after this many epochs without a better score; the best epoch's weights stay.", ge=1)
+    patience: int = option(
+        2, "Stop after this many epochs without a better score; the best epoch's weights stay.", ge=1
+    )
     min_delta: float = option(0.0, "How much better counts as better.", ge=0)
     val_split: ShareOrCount = option(
         0.1, "Validation part of the data when there is none of its own: a share (0.1, 10%) or a count of items."

@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
         raise from_os_error(error) from error

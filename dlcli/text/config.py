@@ -7,19 +7,23 @@ from typing import Literal
 from dlcli.core.config import Config, option
 
 
-class TextColumnsConfig(Config):
-    """How a table of texts is read."""
+class TextDataConfig(Config):
+    """How texts and labels are read."""
 
     section = "Data"
 
     text_column: str = option("text", "Column of the text.", metavar="NAME")
+    label_column: str = option("label", "Column of the label.", metavar="NAME")
     encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
 
 
-class TextDataConfig(TextColumnsConfig):
-    """How a table of texts and labels is read."""
+class TrainedTextConfig(Config):
+    """How texts are read for a run, which remembers its training's columns."""
 
-    label_column: str = option("label", "Column of the label.", metavar="NAME")
+    section = "Data"
+
+    text_column: str | None = option(None, "Column of the text; without it that of the training.", metavar="NAME")
+    encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
 
 
 class TextPipelineConfig(Config):
@@ -43,7 +47,8 @@ class TextModelConfig(Config):
     model: Literal["ngram"] = option("ngram", "The model: 'ngram' averages n-gram embeddings, as fastText does.")
 
     embedding_dim: int | None = option(
-        None, "Size of an n-gram's embedding; without it 1 for two classes, else the number of classes (at most 64).", ge=1
+        None,
+        "Size of an n-gram's embedding; without it 1 for two classes, else the number of classes (at most 64).",
+        ge=1,
     )
     ngram_dropout: float = option(0.0, "Share of each text's n-grams that is left out at a training step.", ge=0, lt=1)
-

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dlcli.errors import DataError, UsageError, nearest
-from dlcli.text.config import TextColumnsConfig, TextDataConfig
+from dlcli.text.config import TextDataConfig
 
 TABLES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # A class of IMDB's own layout that is none: reviews without a label.
@@ -72,14 +72,14 @@ def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") ->
     if path.is_dir():
         root = path / part if part in parts_of(path) else path
         for name, file in _labelled_files(root):
-            _append(found, _read_file(file, config.encoding), name, str(file))
+            _append(found, read_text_file(file, config.encoding), name, str(file))
     else:
         required = (config.text_column, config.label_column)
         for row in read_rows(path, encoding=config.encoding, required=required):
-            label = _cell(row, config.label_column, path).strip()
+            label = cell(row, config.label_column, path).strip()
             if not label:
                 raise DataError(f"{path}, {row.where}: the label is empty", hint="Fill it in, or delete the row")
-            _append(found, _cell(row, config.text_column, path), label, row.where)
+            _append(found, cell(row, config.text_column, path), label, row.where)
     if not found.texts:
         raise DataError(f"{path} has no rows", hint="Expected a header and at least two rows")
     return found
@@ -116,6 +116,26 @@ def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> I
             raise _bad_bytes(path, encoding, error) from error
 
 
+def read_texts(path: Path, *, column: str, encoding: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read texts without labels, one after the other, in bounded memory.
+
+    Args:
+        path: a table (see `read_rows`), or a folder of `.txt` files.
+        column: of the text, in a table.
+        encoding: of the files.
+
+    Yields:
+        each text with the cells of its row, or with the name of its file.
+    """
+    require_exists(path)
+    if path.is_dir():
+        for file in text_files(path):
+            yield read_text_file(file, encoding), {"file": str(file)}
+    else:
+        for row in read_rows(path, encoding=encoding, required=(column,)):
+            yield cell(row, column, path), row.cells
+
+
 def parts_of(path: Path) -> list[str]:
     """Return which of `train`, `val` and `test` a folder has."""
     return [part for part in SPLITS if path.is_dir() and (path / part).is_dir()]
@@ -146,7 +166,8 @@ def _is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def _cell(row: Row, column: str, path: Path) -> str:
+def cell(row: Row, column: str, path: Path) -> str:
+    """Return a cell as text; whole numbers and truth values of JSON are turned into it."""
     value = row.cells[column]
     if isinstance(value, str):
         return value
@@ -250,7 +271,8 @@ def _labelled_files(root: Path) -> Iterator[tuple[str, Path]]:
         yield from ((folder.name, file) for file in files)
 
 
-def _read_file(path: Path, encoding: str) -> str:
+def read_text_file(path: Path, encoding: str) -> str:
+    """Read one file as one text."""
     try:
         with _open(path, encoding) as file:
             text = file.read()
@@ -259,8 +281,3 @@ def _read_file(path: Path, encoding: str) -> str:
     if "\0" in text:
         raise DataError(f"{path}: a NUL character", hint="The file is binary, damaged or UTF-16")
     return text
-
-
-def read_text_file(path: Path, config: TextColumnsConfig) -> str:
-    """Read one file as one text."""
-    return _read_file(path, config.encoding)

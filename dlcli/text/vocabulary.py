@@ -24,7 +24,7 @@ class Vocabulary:
 
     keys: np.ndarray[Any, Any]
     counts: np.ndarray[Any, Any]
-    terms: Sequence[str]
+    terms: Sequence[str] | np.ndarray[Any, Any]
 
     def __len__(self) -> int:
         return len(self.keys)

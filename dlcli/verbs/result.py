@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TextIO
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +27,7 @@ class Result(BaseModel):
         """Raise a `GateError` when a gate was not met; called after the result was written."""
 
 
-def table(rows: list[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:
+def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:
     """Align rows in columns: the first one to the left, the others to the right.
 
     Args:
@@ -36,7 +37,9 @@ def table(rows: list[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> str:
     lines = [header, *rows] if header else rows
     widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells)).rstrip()
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells)
+        ).rstrip()
         for cells in (tuple(zip(row, widths, strict=True)) for row in lines)
     )
 

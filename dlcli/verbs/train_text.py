@@ -32,7 +32,7 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ understood).",
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ count).",
         argument=True,
         metavar="DATA",
     )
@@ -156,7 +156,8 @@ def _train(config: TrainTextConfig, run: Run | None, progress: Progress) -> Trai
         _require_same_data(run, data)
 
     with devices.use(config.device) as device:
-        fitted = TextDomain(config, config, seed=config.seed).fit(items, labels, len(names), progress)
+        domain = TextDomain(config.take(TextPipelineConfig), config.take(TextModelConfig), seed=config.seed)
+        fitted = domain.fit(items, labels, len(names), progress)
         model = {"name": config.model, "parameters": int(fitted.model.count_params())}
         result = TrainTextResult(
             run=run and run.path,

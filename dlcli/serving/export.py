@@ -1,0 +1,92 @@
+"""Exports: artefacts that need no dlcli, and the proof that they answer as the run does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.backend import tf
+from dlcli.core.files import replacing, write_text
+from dlcli.errors import ModelError
+from dlcli.serving.predictor import Predictor
+
+# The largest difference of a probability that counts as equal: float32 rounding, with a margin.
+TOLERANCE = 1e-5
+# TensorFlow Serving leaves this folder of a SavedModel to its maker.
+_EXTRA = "assets.extra"
+
+
+class _Served(tf.Module):  # type: ignore[misc]
+    """Raw items in, classes and probabilities out."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.pipeline = predictor.pipeline
+        self.model = predictor.model
+        self.labels = tf.constant(predictor.labels)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])  # type: ignore[untyped-decorator]
+    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = self.model(self.pipeline.graph(text), training=False)
+        return {
+            "label": tf.gather(self.labels, tf.argmax(probabilities, axis=1)),
+            "probabilities": probabilities,
+            "class_names": tf.tile(self.labels[tf.newaxis], [tf.shape(text)[0], 1]),
+        }
+
+
+def export_savedmodel(predictor: Predictor, out: Path) -> None:
+    """Write a SavedModel that takes raw strings, whole or not at all.
+
+    Its signature `serving_default` takes `text`, strings (n,), and gives `label`, strings (n,), `probabilities`,
+    float32 (n, classes), and `class_names`, strings (n, classes), in the order of the probabilities.
+
+    Args:
+        predictor: the run.
+        out: a folder that does not exist or is empty.
+    """
+    served = _Served(predictor)
+    with replacing(out) as temporary:
+        tf.saved_model.save(served, str(temporary), signatures={"serving_default": served.__call__})
+        (temporary / _EXTRA).mkdir()
+        card = {
+            "made_by": f"dlcli {predictor.record.machine['versions']['dlcli']}",
+            "labels": predictor.labels,
+            "model": predictor.record.model,
+            "data": predictor.record.data,
+            "validation": predictor.record.scores,
+        }
+        write_text(temporary / _EXTRA / "dlcli.json", json.dumps(card, indent=2) + "\n")
+
+
+def verify_savedmodel(predictor: Predictor, out: Path, items: Sequence[str]) -> float:
+    """Run raw items through the run and through the artefact.
+
+    Args:
+        predictor: the run.
+        out: the SavedModel, which is loaded with TensorFlow alone.
+        items: raw items.
+
+    Returns:
+        the largest difference of a probability.
+
+    Raises:
+        ModelError: it is over `TOLERANCE`, or a label differs; names the worst item.
+    """
+    expected = predictor.probabilities(items)
+    signature = tf.saved_model.load(str(out)).signatures["serving_default"]
+    answers = [signature(text=tf.constant(items[start : start + 64])) for start in range(0, len(items), 64)]
+    actual: np.ndarray[Any, Any] = np.concatenate([answer["probabilities"].numpy() for answer in answers])
+    differences = np.abs(expected - actual).max(axis=1)
+    worst = int(differences.argmax())
+    if not differences[worst] <= TOLERANCE:
+        raise ModelError(
+            f"{out} does not answer as the run: its probabilities differ by up to {differences[worst]:.2g} "
+            f"(tolerance {TOLERANCE:g}), most for item {worst + 1} of {len(items)}",
+            hint="Do not ship it; please report this",
+        )
+    return float(differences[worst])

@@ -1,0 +1,109 @@
+"""`dlcli export`: a run as an artefact that needs no dlcli."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from dlcli.core.config import option
+from dlcli.core.progress import Progress
+from dlcli.errors import DataError, SurroundingsError, UsageError
+from dlcli.text.config import TrainedTextConfig
+from dlcli.verbs import Action
+from dlcli.verbs.result import Result, facts
+
+
+class ExportConfig(TrainedTextConfig):
+    """All settings of an export."""
+
+    section = "Export"
+
+    run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
+    format: Literal["savedmodel"] = option("savedmodel", "The artefact: a TensorFlow SavedModel that takes raw text.")
+    out: Path | None = option(None, "Folder of the artefact; without it RUN/exports/<format>.", metavar="DIR")
+    force: bool = option(False, "Replace the artefact at --out.")
+    verify: int = option(0, "Run this many raw texts through run and artefact; exit code 4 when they differ.", ge=0)
+    verify_data: Path | None = option(
+        None, "Where the texts for --verify come from; without it the run's own training data.", metavar="DATA"
+    )
+
+
+class ExportResult(Result):
+    """Where the artefact is, and how close its answers are to the run's."""
+
+    run: Path
+    out: Path
+    format: str
+    verified: int
+    largest_difference: float | None = None
+
+    def text(self) -> str:
+        """Return the result as lines of names and values."""
+        verified = "no; --verify 64 compares it with the run"
+        if self.verified:
+            verified = f"{self.verified} texts, largest difference of a probability {self.largest_difference:.1e}"
+        return facts([("export", str(self.out)), ("format", self.format), ("verified", verified)])
+
+
+def export(config: ExportConfig, progress: Progress) -> ExportResult:
+    """Write the artefact and, where asked, prove that it answers as the run does.
+
+    Args:
+        config: the settings.
+        progress: told of stages.
+
+    Returns:
+        where it is.
+    """
+    import shutil
+
+    from dlcli.core.files import require_writable_parent
+    from dlcli.core.run import read_record
+
+    record = read_record(config.run)
+    out = config.out or config.run / "exports" / config.format
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not config.force:
+            raise SurroundingsError(f"{out} is not empty", hint="Choose another --out, or add --force to replace it")
+        if not (out / "saved_model.pb").is_file():
+            raise SurroundingsError(f"{out} is no export of ours; it is left alone", hint="Choose another --out")
+    require_writable_parent(out)
+    texts = _texts(config, record.config) if config.verify else []
+
+    progress.begin("loading the run")
+    from dlcli.serving.export import export_savedmodel, verify_savedmodel
+    from dlcli.serving.predictor import Predictor
+
+    predictor = Predictor(config.run)
+    progress.begin("exporting")
+    if out.exists():
+        shutil.rmtree(out)
+    export_savedmodel(predictor, out)
+    result = ExportResult(run=config.run, out=out, format=config.format, verified=len(texts))
+    if texts:
+        progress.begin("verifying")
+        result.largest_difference = verify_savedmodel(predictor, out, texts)
+    return result
+
+
+def _texts(config: ExportConfig, trained: dict[str, Any]) -> list[str]:
+    """Read the texts to verify with: spread over the data, not its first rows alone."""
+    from dlcli.text.read import read_texts
+
+    path = config.verify_data or Path(trained["data"])
+    if not path.exists():
+        raise UsageError(f"--verify needs texts, and {path} does not exist", hint="Name some with --verify-data")
+    column = config.text_column or trained["text_column"]
+    encoding = trained["encoding"] if config.verify_data is None else config.encoding
+    texts = [text for text, _ in read_texts(path, column=column, encoding=encoding)]
+    if not texts:
+        raise DataError(f"{path} has no texts to verify with", hint="Name others with --verify-data")
+    step = max(1, len(texts) // config.verify)
+    return texts[::step][: config.verify]
+
+
+ACTION = Action(
+    config=ExportConfig,
+    function=export,
+    examples=("dlcli export runs/reviews --format savedmodel --out served/1 --verify 64",),
+)

@@ -1,0 +1,180 @@
+"""`dlcli predict`: the class of each text, with the table's other columns kept."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from pydantic import Field, model_validator
+
+from dlcli.core.config import option
+from dlcli.core.progress import Progress
+from dlcli.errors import DataError, UsageError
+from dlcli.resources import resolve_input
+from dlcli.text.config import TrainedTextConfig
+from dlcli.verbs import Action
+from dlcli.verbs.result import Result, table
+
+# Texts that are classified together: a table of any length streams through in bounded memory.
+_CHUNK = 16_384
+_STDIN = "-"
+
+
+class PredictConfig(TrainedTextConfig):
+    """All settings of a prediction."""
+
+    section = "Data"
+
+    run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
+    data: Path | None = option(
+        None,
+        "A CSV, TSV or JSONL file, a folder of .txt files, or - for stdin, one text a line.",
+        argument=True,
+        metavar="[DATA]",
+    )
+    text: tuple[str, ...] = option((), "A text to classify; may be given several times.", metavar="TEXT")
+    out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
+    format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; CSV when nothing says otherwise.")
+    proba: bool = option(False, "Add the probability of every class.")
+    force: bool = option(False, "Replace the file at --out.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PredictConfig:
+        if bool(self.text) == (self.data is not None):
+            raise ValueError("expected either DATA or --text, the texts to classify")
+        return self
+
+
+class PredictResult(Result):
+    """The rows with their predictions, made as they are written."""
+
+    run: Path
+    out: Path | None
+    labels: list[str]
+    n: int | None = None
+    predictions: list[dict[str, Any]] = Field(default_factory=list)
+    """Of the texts on the command line; the rows of a table stream through `rows` instead."""
+    rows: Iterator[dict[str, Any]] = Field(exclude=True, repr=False)
+    format: str = Field(exclude=True)
+
+    def text(self) -> str:
+        """Return the predictions of texts on the command line, or where those of a table are."""
+        if self.out is not None:
+            return f"{self.n:,} predictions in {self.out}"
+        lines = [(row["text"], row["prediction"], f"{row['probability']:.4f}") for row in self.predictions]
+        return table(lines) if lines else "no predictions were kept: there is no --out"
+
+    def write(self, stream: TextIO, *, as_json: bool) -> None:
+        """Write the rows as CSV or JSONL, or as one JSON object."""
+        rows = itertools.chain(self.predictions, self.rows)
+        if self.out is not None:
+            super().write(stream, as_json=as_json)
+        elif as_json:
+            head = self.model_dump_json(by_alias=True, include={"schema_", "run", "labels"}).removesuffix("}")
+            stream.write(f'{head},"predictions":[')
+            for number, row in enumerate(rows):
+                stream.write(("," if number else "") + "\n" + json.dumps(row))
+            stream.write("\n]}\n")
+        else:
+            write_rows(rows, stream, self.format)
+
+
+def predict(config: PredictConfig, progress: Progress) -> PredictResult:
+    """Classify texts.
+
+    Args:
+        config: the settings.
+        progress: told of stages and rows.
+
+    Returns:
+        the predictions, as a stream; already written when `out` is given.
+    """
+    from dlcli.core.files import replacing, require_writable_parent
+    from dlcli.core.run import read_record
+
+    record = read_record(config.run)
+    if config.out is not None:
+        if config.out.exists() and not config.force:
+            raise UsageError(f"{config.out} exists already", hint="Add --force to replace it")
+        require_writable_parent(config.out)
+    column = config.text_column or record.config["text_column"]
+    rows = _rows(config, column)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{config.data} has no texts to classify")
+    taken = sorted({"prediction", "probability"} & first[1].keys())
+    if taken:
+        raise DataError(f"{config.data} has a column {taken[0]!r} already", hint="Rename it")
+
+    progress.begin("loading the run")
+    from dlcli.serving.predictor import Predictor
+
+    predictor = Predictor(config.run)
+    answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
+    endings = {".jsonl": "jsonl", ".ndjson": "jsonl"}
+    form = config.format or (endings.get(config.out.suffix.lower(), "csv") if config.out else "csv")
+    result = PredictResult(run=config.run, out=config.out, labels=predictor.labels, rows=answers, format=form)
+    if config.text:
+        result.predictions = list(answers)
+        result.rows = iter(result.predictions if config.out else ())
+    if config.out is not None:
+        with replacing(config.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            result.n = write_rows(result.rows, file, form)
+    return result
+
+
+def write_rows(rows: Iterator[dict[str, Any]], stream: TextIO, form: str) -> int:
+    """Write rows as CSV (with the first row's columns as header) or as JSON lines; return their number."""
+    count, writer = 0, None
+    for row in rows:
+        count += 1
+        if form == "jsonl":
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            continue
+        if writer is None:
+            writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n", extrasaction="ignore")
+            writer.writeheader()
+        writer.writerow(row)
+    return count
+
+
+def _rows(config: PredictConfig, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each text with the cells that stand beside it in the output."""
+    from dlcli.text.read import read_texts
+
+    if config.text:
+        yield from ((text, {"text": text}) for text in config.text)
+    elif str(config.data) == _STDIN:
+        yield from ((line.rstrip("\r\n"), {"text": line.rstrip("\r\n")}) for line in sys.stdin)
+    elif config.data is not None:
+        yield from read_texts(resolve_input(config.data), column=column, encoding=config.encoding)
+
+
+def _classify(
+    rows: Iterator[tuple[str, dict[str, Any]]], predictor: Any, *, proba: bool, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        probabilities = predictor.probabilities([text for text, _ in chunk])
+        for (_, cells), row in zip(chunk, probabilities, strict=True):
+            best = int(row.argmax())
+            answer = {"prediction": predictor.labels[best], "probability": round(float(row[best]), 6)}
+            if proba:
+                answer |= {f"p({n})": round(float(p), 6) for n, p in zip(predictor.labels, row, strict=True)}
+            yield cells | answer
+        progress.advance(len(chunk))
+
+
+ACTION = Action(
+    config=PredictConfig,
+    function=predict,
+    examples=(
+        'dlcli predict runs/reviews --text "not good at all" --text "not bad at all"',
+        "dlcli predict runs/reviews sample_data/reviews-test.csv --out predictions.csv --proba",
+        "cat reviews.txt | dlcli predict runs/reviews - --format jsonl",
+    ),
+)
