@@ -53,7 +53,7 @@ class Checkpoints:
     def save(self, state: TrainingState) -> None:
         """Keep the model as it is now, as that of `state.epoch`; drop what neither last nor best needs."""
         self.folder.mkdir(exist_ok=True)
-        arrays = {str(number): np.asarray(variable) for number, variable in enumerate(_variables(self.model))}
+        arrays = {str(number): variable.numpy() for number, variable in enumerate(_variables(self.model))}
         with replacing(self._file(state.epoch)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         write_text(self.folder / _STATE, state.model_dump_json())
