@@ -87,18 +87,19 @@ def from_os_error(error: OSError) -> DlcliError:
     return SurroundingsError(f"{error.strerror or error}{where}")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Say which known word was probably meant.
 
     Args:
         word: what was given.
         known: what exists.
+        cutoff: how alike two words must be, from 0 to 1.
 
     Returns:
         `Did you mean 'x'?`, or else `Known: a, b, c` (empty when nothing is known).
     """
     choices = sorted(known)
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=cutoff)
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(choices)}" if choices else ""

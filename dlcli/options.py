@@ -111,9 +111,19 @@ def flag(field: str, model: type[Any]) -> str:
     return f"--{field.replace('_', '-')}"
 
 
+_WORDING = {
+    "Input should be": "expected",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+}
+
+
 def _expectation(text: str) -> str:
     """Turn pydantic's `Input should be ...` into our `expected ...`."""
-    return text.replace("Input should be", "expected").split(", got ")[0]
+    for theirs, ours in _WORDING.items():
+        text = text.replace(theirs, ours)
+    return text.split(", got ")[0]
 
 
 def _parameters(model: type[Any]) -> list[click.Parameter]:

@@ -40,6 +40,13 @@ with _stderr_kept():
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+    # Keras imports scikit-learn, when it is there, for wrappers that we do not use: 0.7 s of every start.
+    _hidden = "sklearn" not in sys.modules
+    if _hidden:
+        sys.modules["sklearn"] = None  # type: ignore[assignment]
     import keras
+
+    if _hidden:
+        del sys.modules["sklearn"]
 
 __all__ = ["keras", "tf"]

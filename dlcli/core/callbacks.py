@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.config import TrainingConfig
 from dlcli.core.files import write_text
 from dlcli.core.progress import Progress
-from dlcli.core.run import jsonl
+from dlcli.core.run import Run, jsonl
 from dlcli.errors import NumbersError
 
 
@@ -24,7 +23,7 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         config: `monitor`, `min_delta`, `epochs`.
         state: where the training stands; changed at each epoch's end.
         checkpoints: where it is kept.
-        history: `history.jsonl` of the run.
+        run: whose history and log grow.
         progress: told of every step and epoch.
     """
 
@@ -34,14 +33,14 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         state: TrainingState,
         checkpoints: Checkpoints,
-        history: Path,
+        run: Run,
         progress: Progress,
     ) -> None:
         super().__init__()
         self.config = config
         self.state = state
         self.checkpoints = checkpoints
-        self.history = history
+        self.run = run
         self.progress = progress
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -67,8 +66,10 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         learning_rate = float(self.model.optimizer.learning_rate)
         self.state.history.append({"epoch": epoch + 1, **scores, "learning_rate": learning_rate, "seconds": seconds})
         self.checkpoints.save(self.state)
-        write_text(self.history, jsonl(self.state.history))
-        self.progress.epoch(describe_epoch(self.state, self.config))
+        write_text(self.run.history, jsonl(self.state.history))
+        line = describe_epoch(self.state, self.config)
+        self.run.log(line)
+        self.progress.epoch(line)
 
     def _judge(self, score: float) -> None:
         better = score - self.state.best if self.config.monitor == "val_accuracy" else self.state.best - score

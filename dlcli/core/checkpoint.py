@@ -55,7 +55,7 @@ class Checkpoints:
         self.folder.mkdir(exist_ok=True)
         arrays = {str(number): variable.numpy() for number, variable in enumerate(_variables(self.model))}
         with replacing(self._file(state.epoch)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+            np.savez(file, **arrays)
         write_text(self.folder / _STATE, state.model_dump_json())
         kept = {self._file(state.epoch), self._file(state.best_epoch)}
         for old in set(self.folder.glob("epoch-*.npz")) - kept:

@@ -73,7 +73,7 @@ class TrainingConfig(Config):
 
     section = "Training"
 
-    epochs: int = option(6, "Train for at most this many passes over the data.", ge=1)
+    epochs: int = option(8, "Train for at most this many passes over the data.", ge=1)
     batch_size: int = option(256, "Items in a training step.", ge=1)
     optimizer: Literal["adam", "sgd"] = option("adam", "The optimizer.")
     lr: float = option(0.01, "The learning rate.", gt=0)

@@ -34,10 +34,12 @@ def use(device: str) -> Iterator[str]:
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # Already in use in this process, so already set.
             tf.config.experimental.set_memory_growth(gpu, True)
-    chosen = {"auto": "gpu:0" if gpus else "cpu", "gpu": "gpu:0"}.get(device, device)
+    default = "gpu:0" if gpus else "cpu"
+    chosen = {"auto": default, "gpu": "gpu:0"}.get(device, device)
     if chosen not in available():
         raise UsageError(f"--device: there is no {device!r}", hint=f"This machine has: {', '.join(available())}")
-    with tf.device(f"/{chosen if ':' in chosen else 'cpu:0'}"):
+    # TensorFlow takes the default by itself, and leaves to the CPU what no GPU can do, such as work on strings.
+    with contextlib.nullcontext() if chosen == default else tf.device(f"/{chosen}"):
         yield chosen
 
 

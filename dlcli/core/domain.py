@@ -31,7 +31,7 @@ class Pipeline(Protocol):
         """Make raw items (texts, paths of pictures) ready for the model."""
 
     def save(self, folder: Path) -> None:
-        """Write all that `encode` needs into an existing folder."""
+        """Write all that `encode` needs into a folder, which is made if need be."""
 
     def graph(self, raw: Any) -> Any:
         """Return the model's input for a tensor of raw items, in TensorFlow ops alone, for an export."""

@@ -77,7 +77,7 @@ def train(
     exact = _Targets(validation, classes)
     # Padded once: small beside the training data, and read in every epoch.
     held_out = exact.dataset(ordered_batches(validation.inputs.lengths, batch_size=config.batch_size)).cache()
-    epochs = Epochs(config, state=state, checkpoints=checkpoints, history=run.history, progress=progress)
+    epochs = Epochs(config, state=state, checkpoints=checkpoints, run=run, progress=progress)
     while not finished(state, config):
         order = training_batches(
             training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch

@@ -23,6 +23,7 @@ import filelock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.files import hashes, replacing, require_writable_parent, sha256, write_text
+from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
 
 RECORD = "run.json"
@@ -124,7 +125,7 @@ class Run:
 
     def log(self, line: str) -> None:
         """Append a line to `log.txt`."""
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{_now()}  {line}\n")
 
     def finish(self, model: Any, *, scores: dict[str, float], history: list[dict[str, Any]]) -> None:
@@ -144,16 +145,14 @@ class Run:
         self._write("finished")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
+    def resume(self) -> None:
+        """Say in `run.json` that the run is being written again."""
+        self._write("running")
+
     def interrupt(self) -> None:
         """Say in `run.json` that the run was stopped; as far as the disk still lets us."""
         with contextlib.suppress(SurroundingsError):
             self._write("interrupted")
-
-    def update(self, **fields: Any) -> None:
-        """Change fields of the record and write it."""
-        for name, value in fields.items():
-            setattr(self.record, name, value)
-        self._write("running")
 
     def _write(self, status: Status) -> None:
         self.record.status = status
@@ -162,6 +161,7 @@ class Run:
         self._started = now
         self.record.finished = "" if status == "running" else _now()
         self.record.write(self.path)
+        self.log(f"{status} (process {self.record.pid})")
 
 
 def default_path(verb: str) -> Path:
@@ -221,12 +221,33 @@ def create(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def reopen(path: Path) -> Iterator[Run]:
-    """Open an unfinished run to go on with it; the rest is as in `create`."""
-    record = read_record(path)
-    record.pid = os.getpid()
-    with _writing(Run(path, record)) as run:
-        run.update()
+def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
+    """Open an unfinished run to go on with it; the rest is as in `create`.
+
+    Args:
+        path: the run.
+        record: the `run.json` that a new run with the same settings would have; it must hold the same data.
+        progress: warned when the machine or a version is not the one of the beginning.
+
+    Raises:
+        UsageError: the data is not what the run began with.
+    """
+    with _lock(path):
+        before = read_record(path)
+    if before.data != record.data:
+        then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
+        raise UsageError(
+            f"the data has changed since {path} was started: {then} then, {now} with other content now",
+            hint="Put the old data back, or train anew",
+        )
+    if before.machine != record.machine:
+        then, now = (json.dumps(machine) for machine in (before.machine, record.machine))
+        progress.warn(
+            f"the run began on another machine or other versions, so its weights may differ: {then}, now {now}"
+        )
+    before.pid = os.getpid()
+    with _writing(Run(path, before)) as run:
+        run.resume()
         yield run
 
 

@@ -36,7 +36,12 @@ class TextPipelineConfig(Config):
     punctuation: Literal["keep", "drop"] = option("keep", "Keep each punctuation mark as a token, or drop it.")
     ngrams: int = option(2, "Longest n-grams: 1 takes words alone, 2 also pairs of neighbours, and so on.", ge=1, le=8)
     max_features: int | None = option(None, "Keep only this many n-grams, the most frequent.", ge=1)
-    min_count: int = option(2, "Drop n-grams that occur fewer times than this in the training texts.", ge=1)
+    min_count: int | None = option(
+        None,
+        "Drop n-grams that occur fewer times than this in the training texts; without it 1, and 2 where there are more "
+        "than two million to count.",
+        ge=1,
+    )
 
 
 class TextModelConfig(Config):

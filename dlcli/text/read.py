@@ -151,7 +151,7 @@ def require_exists(path: Path) -> None:
     """Raise a `UsageError` when there is nothing at `path`."""
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = nearest(path.name, siblings) if siblings else ""
+        hint = nearest(path.name, siblings, cutoff=0.8) if siblings else ""
         raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from pydantic import model_validator
 
 from dlcli.core.config import RunConfig, TrainingConfig, option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.verbs import Action
@@ -20,6 +21,8 @@ from dlcli.verbs.result import Result, facts
 if TYPE_CHECKING:
     from dlcli.core.run import Run, RunRecord
     from dlcli.text.read import Texts
+
+    _OpenRun = Callable[[RunRecord], AbstractContextManager[Run]]
 
 # Settings that say where a run goes, and not what it is: `--resume` needs none of them.
 _NOT_OF_THE_RUN = frozenset(RunConfig.model_fields)
@@ -80,6 +83,8 @@ class TrainTextResult(Result):
 def train_text(config: TrainTextConfig, progress: Progress) -> TrainTextResult:
     """Train a text classifier.
 
+    The run directory is made when all that can be wrong with settings and data was found not to be.
+
     Args:
         config: the settings.
         progress: told of stages and epochs.
@@ -87,22 +92,24 @@ def train_text(config: TrainTextConfig, progress: Progress) -> TrainTextResult:
     Returns:
         the run and its validation scores.
     """
-    if config.resume is not None:
-        return _resume(config, config.resume, progress)
-    from dlcli.core.run import RunRecord, create, default_path, require_free
+    from dlcli.core.run import create, default_path, open_finished, read_record, reopen, require_free
 
+    if config.resume is not None:
+        path, record = config.resume, read_record(config.resume)
+        config = _recorded(record, config, path)
+        if record.status == "finished":
+            progress.note(f"{path} is finished already")
+            return _result(open_finished(path), path)
+        return _train(config, lambda fresh: reopen(path, fresh, progress), progress)
     if config.dry_run:
         return _train(config, None, progress)
     path = config.out or default_path("train-text")
     require_free(path, force=config.force)
-    record = RunRecord(verb="train-text", domain="text", seed=config.seed, config=_settings(config))
-    return _in_run(create(path, record, force=config.force), config, progress)
+    return _train(config, lambda fresh: create(path, fresh, force=config.force), progress)
 
 
-def _resume(given: TrainTextConfig, path: Path, progress: Progress) -> TrainTextResult:
-    from dlcli.core.run import open_finished, read_record, reopen
-
-    record = read_record(path)
+def _recorded(record: RunRecord, given: TrainTextConfig, path: Path) -> TrainTextConfig:
+    """Return the settings that a run was started with, and refuse to change them."""
     if record.verb != "train-text":
         raise UsageError(f"{path} is a run of {record.verb}", hint=f"dlcli {record.verb} --resume {path}")
     config = TrainTextConfig.model_validate(record.config)
@@ -114,29 +121,18 @@ def _resume(given: TrainTextConfig, path: Path, progress: Progress) -> TrainText
     ]
     if changed:
         raise UsageError(f"--resume takes no changed setting: {', '.join(changed)}", hint="Leave it out, or train anew")
-    if record.status == "finished":
-        open_finished(path)
-        progress.note(f"{path} is finished already")
-        return _result(record, path)
-    return _in_run(reopen(path), config, progress)
+    return config
 
 
-def _in_run(opened: AbstractContextManager[Run], config: TrainTextConfig, progress: Progress) -> TrainTextResult:
-    with opened as run:
-        progress.note(f"run directory: {run.path}")
-        return _train(config, run, progress)
-
-
-def _train(config: TrainTextConfig, run: Run | None, progress: Progress) -> TrainTextResult:
-    """Read, split, encode, train, save; without a run, stop before training."""
+def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progress) -> TrainTextResult:
+    """Read, split, make ids, train, save; without a run to open, stop before training."""
     started = time.perf_counter()
     texts, validation = _read(config, progress)
 
     # From here on it takes TensorFlow: bad data is found before its seconds of start-up.
-    import numpy as np
-
     from dlcli.core import dataset, devices
     from dlcli.core.fit import Labelled, best_scores, train
+    from dlcli.core.run import RunRecord
     from dlcli.text.domain import TextDomain
 
     names = dataset.label_names(texts.labels)
@@ -151,37 +147,38 @@ def _train(config: TrainTextConfig, run: Run | None, progress: Progress) -> Trai
         held_out, items = validation.texts, texts.texts
         fingerprint = dataset.fingerprint([fingerprint, *held_out], ["", *validation.labels])
     weights = dataset.class_weights(config.class_weight, labels, names)
-    data = {"fingerprint": fingerprint, "training": len(items), "validation": len(held_out)}
-    if run is not None:
-        _require_same_data(run, data)
 
     with devices.use(config.device) as device:
         domain = TextDomain(config.take(TextPipelineConfig), config.take(TextModelConfig), seed=config.seed)
         fitted = domain.fit(items, labels, len(names), progress)
-        model = {"name": config.model, "parameters": int(fitted.model.count_params())}
-        result = TrainTextResult(
-            run=run and run.path,
-            items={"training": len(items), "validation": len(held_out)},
+        record = RunRecord(
+            verb="train-text",
+            domain="text",
+            config=_settings(config),
+            seed=config.seed,
             labels=names,
-            parameters=model["parameters"],
+            data={"fingerprint": fingerprint, "training": len(items), "validation": len(held_out)},
+            machine=devices.describe(),
+            device=device,
+            model={"name": config.model, "parameters": int(fitted.model.count_params())},
+            seconds=time.perf_counter() - started,
         )
-        if run is None:
-            return result
-        run.update(labels=names, data=data, machine=devices.describe(), device=device, model=model)
-        run.pipeline.mkdir(exist_ok=True)
-        fitted.pipeline.save(run.pipeline)
-        state = train(
-            fitted.model,
-            Labelled(inputs=fitted.inputs, labels=np.asarray(labels)),
-            Labelled(inputs=fitted.pipeline.encode(held_out), labels=np.asarray(held_out_labels)),
-            class_weights=weights,
-            config=config,
-            run=run,
-            progress=progress,
-        )
-    progress.begin("saving the run")
-    run.finish(fitted.model, scores=best_scores(state), history=state.history)
-    run.log(f"finished after {time.perf_counter() - started:.1f} s")
+        if open_run is None:
+            return _result(record, None)
+        with open_run(record) as run:
+            progress.note(f"run directory: {run.path}")
+            fitted.pipeline.save(run.pipeline)
+            state = train(
+                fitted.model,
+                Labelled(inputs=fitted.inputs, labels=labels),
+                Labelled(inputs=fitted.pipeline.encode(held_out), labels=held_out_labels),
+                class_weights=weights,
+                config=config,
+                run=run,
+                progress=progress,
+            )
+            progress.begin("saving the run")
+            run.finish(fitted.model, scores=best_scores(state), history=state.history)
     return _result(run.record, run.path)
 
 
@@ -205,17 +202,6 @@ def _read(config: TrainTextConfig, progress: Progress) -> tuple[Texts, Texts | N
     return kept[0], kept[1] if len(kept) > 1 else None
 
 
-def _require_same_data(run: Run, data: dict[str, Any]) -> None:
-    """Refuse to go on with other data than the run began with."""
-    if run.record.data and run.record.data != data:
-        raise UsageError(
-            f"the data has changed since {run.path} was started: "
-            f"{run.record.data['training']:,} + {run.record.data['validation']:,} items then, "
-            f"{data['training']:,} + {data['validation']:,} now, other content",
-            hint="Put the old data back, or train anew with --force",
-        )
-
-
 def _settings(config: TrainTextConfig) -> dict[str, Any]:
     """Return the settings that make the run, with paths that hold from any directory."""
     settings = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
@@ -225,19 +211,14 @@ def _settings(config: TrainTextConfig) -> dict[str, Any]:
     return settings
 
 
-def _result(record: RunRecord, path: Path) -> TrainTextResult:
-    if not record.scores:
-        raise DataError(f"{path} has no scores")
+def _result(record: RunRecord, path: Path | None) -> TrainTextResult:
     return TrainTextResult(
         run=path,
         items={"training": record.data["training"], "validation": record.data["validation"]},
         labels=record.labels,
         parameters=record.model["parameters"],
-        accuracy=record.scores["accuracy"],
-        loss=record.scores["loss"],
-        best_epoch=int(record.scores["best_epoch"]),
-        epochs=int(record.scores["epochs"]),
         seconds=record.seconds,
+        **{name: record.scores.get(name) for name in ("accuracy", "loss", "best_epoch", "epochs")},
     )
 
 

@@ -1,0 +1,490 @@
+"""The run directory: made, locked, finished, interrupted, damaged, fought over."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.core import run as run_module
+from dlcli.core.run import (
+    Run,
+    RunRecord,
+    create,
+    default_path,
+    jsonl,
+    open_finished,
+    read_record,
+    reopen,
+    require_free,
+)
+from dlcli.errors import DlcliError, ModelError, SurroundingsError, UsageError
+
+
+class Model:
+    """What `Run.finish` needs of a Keras model."""
+
+    def save(self, path: Path) -> None:
+        path.write_bytes(b"weights")
+
+
+class Stop(BaseException):
+    """As a signal would."""
+
+
+def new_record(**fields: Any) -> RunRecord:
+    return RunRecord(verb="train-text", domain="text", config={"epochs": 2}, **fields)
+
+
+def finish(run: Run) -> None:
+    run.pipeline.mkdir()
+    (run.pipeline / "vocabulary.tsv").write_text("good\t2\n")
+    run.checkpoints.mkdir()
+    (run.checkpoints / "state.json").write_text("{}")
+    run.finish(Model(), scores={"accuracy": 0.5}, history=[{"epoch": 1, "loss": 0.7}])
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    path = tmp_path / "r"
+    with create(path, new_record(labels=["a", "b"]), force=False) as run:
+        finish(run)
+    return path
+
+
+def status(path: Path) -> str:
+    return json.loads((path / "run.json").read_text())["status"]
+
+
+def leftovers(path: Path) -> list[str]:
+    return sorted(p.name for p in path.parent.iterdir() if p != path)
+
+
+class TestLife:
+    def test_a_run_is_running_then_finished(self, tmp_path: Path) -> None:
+        path = tmp_path / "r"
+        with create(path, new_record(seed=3), force=False) as run:
+            assert status(path) == "running"
+            on_disk = read_record(path)
+            assert (on_disk.pid, on_disk.seed, on_disk.config) == (os.getpid(), 3, {"epochs": 2})
+            assert on_disk.argv == sys.argv[1:]
+            finish(run)
+        record = open_finished(path)
+        assert record.status == "finished"
+        assert record.scores == {"accuracy": 0.5}
+        assert record.hashes.keys() == {"model.keras", "pipeline/vocabulary.tsv", "history.jsonl", "metrics.json"}
+        assert record.started <= record.finished
+        assert json.loads((path / "metrics.json").read_text()) == {"accuracy": 0.5}
+        assert (path / "history.jsonl").read_text() == '{"epoch": 1, "loss": 0.7}\n'
+        assert not (path / "checkpoints").exists()
+        assert leftovers(path) == []
+
+    def test_the_record_has_a_schema_number(self, finished: Path) -> None:
+        assert json.loads((finished / "run.json").read_text())["schema"] == 1
+
+    @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), Stop()])
+    def test_a_run_that_fails_says_interrupted_and_can_be_resumed(self, tmp_path: Path, error: BaseException) -> None:
+        path = tmp_path / "r"
+        with pytest.raises(type(error)), create(path, new_record(), force=False):
+            raise error
+        assert status(path) == "interrupted"
+        with pytest.raises(ModelError) as caught:
+            open_finished(path)
+        assert caught.value.message == f"{path} was interrupted"
+        assert caught.value.hint == f"Finish it with: dlcli train-text --resume {path}"
+        with reopen(path) as run:
+            assert status(path) == "running"
+            finish(run)
+        assert open_finished(path).status == "finished"
+
+    def test_a_failure_after_the_commit_leaves_the_run_finished(self, tmp_path: Path) -> None:
+        with pytest.raises(Stop), create(tmp_path / "r", new_record(), force=False) as run:
+            finish(run)
+            raise Stop
+        assert open_finished(tmp_path / "r").status == "finished"
+
+    def test_update_writes_the_record(self, tmp_path: Path) -> None:
+        with create(tmp_path / "r", new_record(), force=False) as run:
+            run.update(labels=["a", "b"], device="cpu")
+            on_disk = read_record(tmp_path / "r")
+            assert (on_disk.labels, on_disk.device, on_disk.status) == (["a", "b"], "cpu", "running")
+
+    def test_seconds_add_up_over_a_resume(self, tmp_path: Path) -> None:
+        with pytest.raises(Stop), create(tmp_path / "r", new_record(), force=False):
+            time.sleep(0.05)
+            raise Stop
+        first = read_record(tmp_path / "r").seconds
+        assert 0.05 <= first < 2
+        with reopen(tmp_path / "r") as run:
+            time.sleep(0.05)
+            finish(run)
+        assert first + 0.05 <= read_record(tmp_path / "r").seconds < first + 2
+
+    def test_log_appends(self, tmp_path: Path) -> None:
+        with create(tmp_path / "r", new_record(), force=False) as run:
+            run.log("one")
+            run.log("two")
+            lines = (tmp_path / "r" / "log.txt").read_text().splitlines()
+        assert [line.partition("  ")[2] for line in lines] == ["one", "two"]
+
+    def test_a_full_disk_at_the_commit_leaves_a_run_that_can_be_resumed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "r"
+        with pytest.raises(SurroundingsError, match="the disk is full"), create(path, new_record(), force=False) as run:
+            with monkeypatch.context() as patch:
+                patch.setattr(run_module, "write_text", _full)
+                finish(run)
+        with pytest.raises(ModelError, match="was interrupted"):
+            open_finished(path)
+        with reopen(path) as again:
+            shutil.rmtree(again.pipeline, ignore_errors=True)
+            shutil.rmtree(again.checkpoints, ignore_errors=True)
+            finish(again)
+        assert open_finished(path).status == "finished"
+
+    def test_a_commit_that_fails_says_interrupted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The disk was full for the last file alone: the run was stopped, and says so."""
+        path = tmp_path / "r"
+        write, calls = RunRecord.write, []
+
+        def fails_once(self: RunRecord, folder: Path) -> None:
+            if self.status == "finished" and not calls:
+                calls.append(1)
+                raise SurroundingsError("the disk is full")
+            write(self, folder)
+
+        monkeypatch.setattr(RunRecord, "write", fails_once)
+        with pytest.raises(SurroundingsError), create(path, new_record(), force=False) as run:
+            finish(run)
+        assert status(path) == "interrupted"
+
+    def test_default_paths_differ(self) -> None:
+        paths = {default_path("train-text") for _ in range(5)}
+        assert len(paths) > 1
+        assert all(p.parent == Path("runs") and p.name.startswith("train-text-2") for p in paths)
+
+    def test_jsonl_is_a_line_a_record(self) -> None:
+        assert jsonl([{"a": 1}, {"b": "ä\n"}]) == '{"a": 1}\n{"b": "\\u00e4\\n"}\n'
+
+
+def _full(path: Path, text: str) -> None:
+    raise SurroundingsError(f"the disk is full: {path}")
+
+
+class TestPlace:
+    def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
+        (tmp_path / "r").mkdir()
+        with create(tmp_path / "r", new_record(), force=False) as run:
+            finish(run)
+        assert open_finished(tmp_path / "r")
+
+    def test_missing_parents_are_made(self, tmp_path: Path) -> None:
+        with create(tmp_path / "a" / "b" / "r", new_record(), force=False) as run:
+            finish(run)
+        assert open_finished(tmp_path / "a" / "b" / "r")
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_what_is_no_run_of_ours_is_left_alone(self, tmp_path: Path, force: bool) -> None:
+        path = tmp_path / "thesis"
+        path.mkdir()
+        (path / "chapter1.txt").write_text("precious")
+        with pytest.raises(SurroundingsError) as caught:
+            require_free(path, force=force)
+        assert caught.value.message == f"{path} is not empty, and no run of ours"
+        with pytest.raises(SurroundingsError), create(path, new_record(), force=force):
+            pass
+        assert [p.name for p in path.iterdir()] == ["chapter1.txt"]
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_a_file_is_left_alone(self, tmp_path: Path, force: bool) -> None:
+        (tmp_path / "r").write_text("precious")
+        with pytest.raises(SurroundingsError):
+            require_free(tmp_path / "r", force=force)
+        assert (tmp_path / "r").read_text() == "precious"
+
+    def test_a_run_is_replaced_with_force_alone(self, finished: Path) -> None:
+        with pytest.raises(SurroundingsError) as caught:
+            require_free(finished, force=False)
+        assert caught.value.message == f"{finished} holds a run already"
+        assert caught.value.hint == "Choose another --out, add --force to replace it, or --resume it"
+        with create(finished, new_record(seed=9), force=True) as run:
+            assert not (finished / "model.keras").exists()
+            finish(run)
+        assert open_finished(finished).seed == 9
+        assert leftovers(finished) == []
+
+    def test_an_unwritable_place_is_found_before_any_work(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(SurroundingsError, match="cannot write to"):
+            require_free(tmp_path / "file" / "r", force=False)
+
+    def test_a_disk_that_is_full_at_creation_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(run_module, "write_text", _full)
+        with pytest.raises(SurroundingsError), create(tmp_path / "r", new_record(), force=False):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_rename_that_fails_at_creation_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: Path, target: Path) -> None:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded", str(self))
+
+        monkeypatch.setattr(Path, "rename", fail)
+        with pytest.raises(SurroundingsError, match="the disk is full"), create(tmp_path / "r", new_record(), force=False):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestRecord:
+    def test_a_path_without_anything_is_a_usage_error(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError) as caught:
+            read_record(tmp_path / "nothing")
+        assert caught.value.message == f"{tmp_path / 'nothing'} does not exist"
+
+    @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+    def test_what_is_no_run_is_a_model_error(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+        make(tmp_path / "x")
+        with pytest.raises(ModelError, match="is not a run: it has no run.json"):
+            read_record(tmp_path / "x")
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"{", b"[]", b"{}", b'{"verb": 1}', b"\xff\xfe", b"null"],
+        ids=["empty", "half", "list", "fields", "type", "bytes", "null"],
+    )
+    def test_a_damaged_record_is_a_model_error(self, finished: Path, content: bytes) -> None:
+        (finished / "run.json").write_bytes(content)
+        with pytest.raises(ModelError, match=r"run.json is damaged or from a newer dlcli"):
+            open_finished(finished)
+
+    def test_every_truncation_of_the_record_is_a_model_error(self, finished: Path) -> None:
+        content = (finished / "run.json").read_bytes().rstrip()
+        for size in range(0, len(content), 37):
+            (finished / "run.json").write_bytes(content[:size])
+            with pytest.raises(ModelError):
+                open_finished(finished)
+
+    @pytest.mark.parametrize("change", [{"schema": 2}, {"invented_later": 1}, {"status": "paused"}])
+    def test_a_record_of_a_newer_dlcli_is_a_model_error(self, finished: Path, change: dict[str, Any]) -> None:
+        record = json.loads((finished / "run.json").read_text())
+        (finished / "run.json").write_text(json.dumps(record | change))
+        with pytest.raises(ModelError, match="from a newer dlcli"):
+            open_finished(finished)
+
+
+class TestDamage:
+    NAMES = ("model.keras", "pipeline/vocabulary.tsv", "history.jsonl", "metrics.json")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_missing_file(self, finished: Path, name: str) -> None:
+        (finished / name).unlink()
+        with pytest.raises(ModelError) as caught:
+            open_finished(finished)
+        assert caught.value.message == f"{finished} is damaged: {name} is missing"
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_folder_in_a_file_s_place(self, finished: Path, name: str) -> None:
+        (finished / name).unlink()
+        (finished / name).mkdir()
+        with pytest.raises(ModelError, match=f"{name} is missing"):
+            open_finished(finished)
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("damage", ["flip", "cut", "longer", "empty"])
+    def test_a_changed_file(self, finished: Path, name: str, damage: str) -> None:
+        content = (finished / name).read_bytes()
+        changed = {
+            "flip": content[:3] + bytes([content[3] ^ 1]) + content[4:],
+            "cut": content[:-1],
+            "longer": content + b"\n",
+            "empty": b"",
+        }[damage]
+        (finished / name).write_bytes(changed)
+        with pytest.raises(ModelError) as caught:
+            open_finished(finished)
+        assert caught.value.message == f"{finished} is damaged: {name} is not what was saved"
+
+    def test_a_lost_pipeline(self, finished: Path) -> None:
+        shutil.rmtree(finished / "pipeline")
+        with pytest.raises(ModelError, match="vocabulary.tsv is missing"):
+            open_finished(finished)
+
+    def test_other_files_do_not_matter(self, finished: Path) -> None:
+        (finished / "report.html").write_text("added later")
+        (finished / "log.txt").write_text("cut")
+        assert open_finished(finished).status == "finished"
+
+
+# A writer in a process of its own: makes a run, or goes on with one, says so and waits.
+WRITER = """
+import sys
+from pathlib import Path
+from dlcli.core.run import RunRecord, create, reopen
+path = Path(sys.argv[1])
+record = RunRecord(verb="train-text", domain="text", config={})
+with reopen(path) if sys.argv[2] == "reopen" else create(path, record, force=False) as run:
+    run.log("working")
+    print("ready", flush=True)
+    line = sys.stdin.readline().strip()
+    if line == "exit":
+        import os
+        os._exit(9)
+"""
+
+
+@contextlib.contextmanager
+def writer(path: Path, how: str = "create") -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class TestLock:
+    def test_a_run_that_is_being_written_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "r"
+        with writer(path) as process:
+            attempts: list[Callable[[], object]] = [
+                lambda: open_finished(path),
+                lambda: require_free(path, force=True),
+                lambda: create(path, new_record(), force=True).__enter__(),
+                lambda: reopen(path).__enter__(),
+            ]
+            for attempt in attempts:
+                with pytest.raises(SurroundingsError) as caught:
+                    attempt()
+                assert caught.value.message == f"{path} is still running (process {process.pid})"
+                assert status(path) == "running"
+                assert read_record(path).pid == process.pid
+        assert leftovers(path) == []
+
+    def test_two_writers_in_one_process_exclude_each_other_too(self, tmp_path: Path) -> None:
+        with create(tmp_path / "r", new_record(), force=False) as run:
+            with pytest.raises(SurroundingsError, match="is still running"), reopen(tmp_path / "r"):
+                pass
+            finish(run)
+
+    @pytest.mark.parametrize("death", ["SIGKILL", "os._exit"])
+    def test_a_killed_writer_leaves_a_run_that_can_be_resumed(self, tmp_path: Path, death: str) -> None:
+        path = tmp_path / "r"
+        for how in ("create", "reopen"):
+            with writer(path, how) as process:
+                if death == "SIGKILL":
+                    process.send_signal(signal.SIGKILL)
+                else:
+                    assert process.stdin is not None
+                    process.stdin.write("exit\n")
+                    process.stdin.flush()
+                process.wait(10)
+            assert status(path) == "running"
+            with pytest.raises(ModelError) as caught:
+                open_finished(path)
+            assert caught.value.message == f"{path} was interrupted"
+        with reopen(path) as run:
+            assert read_record(path).pid == os.getpid()
+            finish(run)
+        assert open_finished(path).status == "finished"
+        assert leftovers(path) == []
+
+    def test_a_killed_run_can_be_replaced_with_force(self, tmp_path: Path) -> None:
+        with writer(tmp_path / "r"):
+            pass
+        with create(tmp_path / "r", new_record(seed=5), force=True) as run:
+            finish(run)
+        assert open_finished(tmp_path / "r").seed == 5
+
+    def test_a_run_that_was_finished_meanwhile_is_not_reopened(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its writer commits after we read the record, and before we have the lock."""
+        path = tmp_path / "r"
+        with pytest.raises(Stop), create(path, new_record(), force=False):
+            raise Stop
+        lock, meanwhile = run_module._lock, []
+
+        def late(locked: Path) -> Any:
+            if not meanwhile:
+                meanwhile.append(1)
+                with reopen(path) as other:
+                    finish(other)
+            return lock(locked)
+
+        monkeypatch.setattr(run_module, "_lock", late)
+        with contextlib.suppress(DlcliError), reopen(path):
+            pass
+        assert open_finished(path).scores == {"accuracy": 0.5}
+
+
+class TestTwoAtOnce:
+    """Both found the place free before either made its run."""
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_the_second_does_not_destroy_the_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+    ) -> None:
+        path = tmp_path / "r"
+        with contextlib.ExitStack() as stack:
+
+            def free_then_taken(place: Path, *, force: bool) -> None:
+                require_free(place, force=force)
+                if not path.exists():
+                    stack.enter_context(writer(path))
+
+            monkeypatch.setattr(run_module, "require_free", free_then_taken)
+            with pytest.raises(SurroundingsError), create(path, new_record(), force=force):
+                pass
+            assert read_record(path).pid != os.getpid()
+            assert (path / "log.txt").read_text().endswith("working\n"), "the first run's files are there"
+        assert leftovers(path) == []
+
+    def test_one_of_two_processes_gets_the_place(self, tmp_path: Path) -> None:
+        """Forty places, two processes that reach each at the same time."""
+        code = """
+import contextlib, sys, time
+from pathlib import Path
+from dlcli.core.run import RunRecord, create
+from dlcli.errors import SurroundingsError
+root, start = Path(sys.argv[1]), float(sys.argv[2])
+won, kept = [], contextlib.ExitStack()
+for number in range(40):
+    while time.time() < start + number * 0.03:
+        pass
+    try:
+        kept.enter_context(create(root / str(number), RunRecord(verb="v", domain="d", config={}), force=False))
+        won.append(number)
+    except SurroundingsError:
+        pass
+time.sleep(max(0, start + 41 * 0.03 - time.time()))
+print(*won)
+"""
+        start = time.time() + 1.5
+        processes = [
+            subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(start)], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        won = [process.communicate(timeout=30)[0].split() for process in processes]
+        assert [process.returncode for process in processes] == [0, 0]
+        assert sorted(won[0] + won[1], key=int) == [str(number) for number in range(40)]
+        for process, numbers in zip(processes, won, strict=True):
+            assert all(read_record(tmp_path / number).pid == process.pid for number in numbers)

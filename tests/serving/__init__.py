@@ -1,0 +1,1 @@
+"""A package, so that two folders may each have a test file of the same name."""

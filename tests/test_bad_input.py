@@ -1,0 +1,465 @@
+"""Whatever is wrong: one line that says what, where and what to do, the right exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pytest
+from conftest import REVIEWS_TEST, Outcome
+from dlcli.cli import guarded
+from verbs.conftest import stopped  # noqa: F401  A fixture.
+from verbs.helpers import history, record, same_weights, snapshot
+
+Command = Callable[..., Outcome]
+
+HEADER = "text,label\n"
+# What is right: a header and 40 rows, so that what is appended stands in line 42.
+GOOD = HEADER + "".join(f"good film number {n},pos\n" if n % 2 else f"bad film number {n},neg\n" for n in range(40))
+LATIN = GOOD.encode() + "a café,pos\n".encode("latin-1")
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def check(outcome: Outcome, code: int, *words: str) -> None:
+    """Hold an outcome against an exit code and the words that its one error line must have."""
+    assert outcome.code == code, outcome.err
+    assert outcome.lines[-1].startswith("dlcli: ")
+    assert sum(line.startswith("dlcli: ") for line in outcome.lines) == 1
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.lines[-1]
+
+
+BAD_DATA: list[Any] = [
+    # name of the file, its content, further flags, exit code, words of the message
+    pytest.param("tinny.csv", None, "", 2, ["tinny.csv does not exist", "Did you mean 'tiny.csv'?"], id="missing"),
+    pytest.param("a/b/c.csv", None, "", 2, ["a/b/c.csv does not exist"], id="missing-folder"),
+    pytest.param("a.csv", "", "", 3, ["a.csv is empty"], id="empty"),
+    pytest.param("a.csv", HEADER, "", 3, ["a.csv has no rows"], id="header-only"),
+    pytest.param("a.jsonl", "\n\n", "", 3, ["a.jsonl has no rows"], id="jsonl-without-rows"),
+    pytest.param(
+        "a.csv", GOOD, "--text-column review", 3, ["a.csv", "'review'", "text, label", "--text-column"], id="text-column"
+    ),
+    pytest.param("a.csv", GOOD, "--label-column stars", 3, ["'stars'", "text, label", "--label-column"], id="label-column"),
+    pytest.param("a.csv", "text,label,text\na,b,c\n", "", 3, ["'text'", "twice"], id="column-twice"),
+    pytest.param("a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"),
+    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 row"], id="class-of-one"),
+    pytest.param("a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 row", "1 different text"], id="class-of-one-text"),
+    pytest.param("a.csv", HEADER + " ,pos\n,neg\n", "", 3, ["a.csv has no text", "all 2 are blank"], id="all-blank"),
+    pytest.param("a.csv", GOOD + "no label,\n", "", 3, ["a.csv, line 42", "label is empty"], id="empty-label"),
+    pytest.param(
+        "a.csv", LATIN, "", 3, ["a.csv, line 42", f"byte {len(GOOD) + 5}:", "0xe9", "--encoding latin-1"], id="latin-1"
+    ),
+    pytest.param(
+        "a.csv",
+        GOOD.encode() * 99 + "é".encode()[:1],
+        "",
+        3,
+        [f"line {99 * 41 + 1}, byte {99 * len(GOOD)}:"],
+        id="cut-off-character",
+    ),
+    pytest.param("a.csv", GOOD.encode("utf-16"), "", 3, ["a.csv, line 1, byte 0:", "0xff"], id="utf-16"),
+    pytest.param("a.csv", GOOD, "--encoding klingon", 2, ["--encoding", "'klingon'", "latin-1"], id="encoding"),
+    pytest.param("a.csv", GOOD + "a\0b,pos\n", "", 3, ["a.csv, line 42", "NUL"], id="nul"),
+    pytest.param("a.csv", GOOD + '"open,pos\n' + GOOD, "", 3, ["a.csv, line 42", "never closed"], id="quote"),
+    pytest.param(
+        "a.csv", GOOD + '"two\nlines",pos\n"open,pos\n', "", 3, ["a.csv, line 44", "never closed"], id="quote-after-lines"
+    ),
+    pytest.param("a.csv", GOOD + '"shut" too soon,pos\n', "", 3, ["a.csv, line 42", "quote"], id="quote-inside"),
+    pytest.param(
+        "a.csv", GOOD + "a,b,pos\n", "", 3, ["line 42", "expected 2 columns", "text, label", "got 3"], id="columns-more"
+    ),
+    pytest.param("a.tsv", "text\tlabel\na\tpos\nb\n", "", 3, ["a.tsv, line 3", "expected 2", "got 1"], id="columns-fewer"),
+    pytest.param("a.jsonl", '{"text": "a", "label": "b"}\n{oops\n', "", 3, ["a.jsonl, line 2", "JSON"], id="jsonl"),
+    pytest.param("a.jsonl", "[1, 2]\n", "", 3, ["a.jsonl, line 1", "object", "list"], id="jsonl-no-object"),
+    pytest.param("a.jsonl", "[" * 100_000, "", 3, ["a.jsonl, line 1", "JSON"], id="jsonl-deep"),
+    pytest.param(
+        "a.jsonl", '{"text": ["a"], "label": "b"}\n', "", 3, ["line 1", "expected text", "'text'", "list"], id="jsonl-list"
+    ),
+    pytest.param("a.jsonl", '{"text": null, "label": "b"}\n', "", 3, ["line 1", "expected text"], id="jsonl-null"),
+    pytest.param(
+        "a.jsonl",
+        '{"text": "a", "label": "b"}\n{"txt": "a", "label": "b"}\n',
+        "",
+        3,
+        ["a.jsonl", "line 2", "'text'", "txt, label"],
+        id="jsonl-key",
+    ),
+    pytest.param("a.xml", "<a/>", "", 2, ["a.xml", ".csv", ".jsonl", "'.xml'"], id="suffix"),
+    pytest.param("a/b/note.md", "x", "", 3, ["has no .txt files"], id="folder-without-texts"),
+    pytest.param("a/note.txt", "x", "", 3, ["has no folders", "for each class"], id="folder-without-classes"),
+    pytest.param("a/pos/1.txt", "x", "", 3, ["at least two classes", "'pos'"], id="folder-of-one-class"),
+    pytest.param("a/pos/1.txt", b"caf\xe9", "", 3, ["a/pos/1.txt", "line 1", "byte 3:", "0xe9"], id="folder-latin-1"),
+    pytest.param("a.csv", GOOD, "--val tiny.tsv", 2, ["tiny.tsv does not exist", "'tiny.csv'"], id="missing-val"),
+    pytest.param("a.csv", GOOD, "--min-count 99", 3, ["99 times", "36 training texts", "--min-count"], id="min-count"),
+    pytest.param("a.csv", GOOD, "--val-split 40", 2, ["--val-split 40", "40 items"], id="val-split-of-all"),
+    pytest.param("a.csv", GOOD, "--val-split 999", 2, ["--val-split 999", "40 items"], id="val-split-of-more"),
+    pytest.param("a.csv", GOOD, "--class-weight good=2", 2, ["no class 'good'", "neg, pos"], id="weight-class"),
+    pytest.param("a.csv", GOOD, "--class-weight poss=2", 2, ["Did you mean 'pos'?"], id="weight-near-class"),
+    pytest.param("a.csv", GOOD, "--class-weight pos=two", 2, ["number", "'pos'", "'two'"], id="weight-number"),
+    pytest.param("a.csv", GOOD, "--class-weight pos=-1", 2, ["positive", "pos=-1"], id="weight-negative"),
+    pytest.param("a.csv", GOOD, "--class-weight heavy", 2, ["'balanced'", "'heavy'"], id="weight-word"),
+    pytest.param("a.csv", GOOD, "--device gpu:7", 2, ["--device", "'gpu:7'", "cpu"], id="device"),
+]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("name", "content", "flags", "code", "words"), BAD_DATA)
+def test_bad_data_is_one_line_and_leaves_nothing(
+    dlcli: Command, tmp_path: Path, name: str, content: str | bytes | None, flags: str, code: int, words: list[str]
+) -> None:
+    if content is not None:
+        write(tmp_path / name, content)
+    before = snapshot(tmp_path)
+    top = name.partition("/")[0] if content is not None else name
+    check(dlcli("train-text", top, "--out", "o", *shlex.split(flags)), code, *words)
+    assert snapshot(tmp_path) == before
+    assert not Path("o").exists()
+
+
+BAD_SETTINGS = [
+    ("--ngrams 0", ["--ngrams", "1", "got 0"]),
+    ("--epochs 0", ["--epochs", "1", "got 0"]),
+    ("--batch-size 0", ["--batch-size", "got 0"]),
+    ("--batch-size 2.5", ["--batch-size", "'2.5'", "integer"]),
+    ("--lr 0", ["--lr", "greater than 0", "got 0"]),
+    ("--lr -1", ["--lr", "greater than 0", "got -1"]),
+    ("--lr nan", ["--lr", "got nan"]),
+    ("--lr fast", ["--lr", "'fast'"]),
+    ("--val-split 1.5", ["--val-split", "between 0 and 1", "1.5"]),
+    ("--val-split 150%", ["--val-split", "between 0 and 1", "150%"]),
+    ("--val-split 0", ["--val-split", "at least 1", "0"]),
+    ("--val-split 0.0", ["--val-split", "between 0 and 1"]),
+    ("--val-split half", ["--val-split", "'half'"]),
+    ("--seed -1", ["--seed", "greater than or equal to 0", "got -1"]),
+    ("--ngram-dropout 1", ["--ngram-dropout", "less than 1", "got 1"]),
+    ("--optimizer adamm", ["--optimizer", "'adamm'", "adam", "sgd"]),
+    ("--epoch 3", ["'--epoch'", "Did you mean '--epochs'?"]),
+    ("--bogus", ["'--bogus'", "dlcli train-text --help"]),
+    ("one-more.csv", ["one-more.csv"]),
+]
+
+
+@pytest.mark.parametrize(("flags", "words"), BAD_SETTINGS, ids=[flags for flags, _ in BAD_SETTINGS])
+def test_bad_settings_are_found_before_anything_is_read(
+    dlcli: Command, tmp_path: Path, flags: str, words: list[str]
+) -> None:
+    check(dlcli("train-text", "nowhere.csv", "--out", "o", *shlex.split(flags)), 2, *words)
+    assert snapshot(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("trian-text tiny.csv", ["'trian-text'", "Did you mean 'train-text'?"]),
+        ("train-text", ["DATA", "--resume"]),
+        ("train-text --resume nowhere", ["nowhere does not exist"]),
+        ("evaluate", ["RUN"]),
+        ("evaluate RUN", ["DATA"]),
+        ("evaluate nowhere tiny.csv", ["nowhere does not exist"]),
+        ("evaluate RUN nowhere.csv", ["nowhere.csv does not exist"]),
+        ("evaluate RUN tiny.csv --min-accuracy 95", ["--min-accuracy", "less than or equal to 1", "95"]),
+        ("predict RUN", ["DATA", "--text"]),
+        ("predict RUN tiny.csv --text good", ["DATA", "--text"]),
+        ("export RUN --format onxn", ["--format", "'onxn'", "savedmodel"]),
+        ("export RUN --verify 4 --verify-data nowhere.csv", ["nowhere.csv does not exist"]),
+        ("run nowhere.toml", ["nowhere.toml does not exist"]),
+        ("run quickstrat", ["'quickstrat'", "Did you mean 'quickstart'?"]),
+        ("inspect nowhere", ["nowhere does not exist"]),
+        ("doctor tiny.csv", ["tiny.csv"]),
+    ],
+)
+@pytest.mark.usefixtures("tiny")
+def test_bad_usage(dlcli: Command, run: Path, tmp_path: Path, arguments: str, words: list[str]) -> None:
+    before = snapshot(tmp_path)
+    check(dlcli(*(run if word == "RUN" else word for word in arguments.split())), 2, *words)
+    assert snapshot(tmp_path) == before
+
+
+def test_an_empty_folder(dlcli: Command) -> None:
+    Path("empty").mkdir()
+    check(dlcli("train-text", "empty", "--out", "o"), 3, "empty has no folders")
+    assert not Path("o").exists()
+
+
+def test_a_folder_with_an_empty_class(dlcli: Command, tmp_path: Path) -> None:
+    write(tmp_path / "data/pos/1.txt", "fine")
+    Path("data/neg").mkdir()
+    check(dlcli("train-text", "data", "--out", "o"), 3, "data/neg has no .txt files")
+    assert not Path("o").exists()
+
+
+def test_a_label_that_only_the_validation_data_has(dlcli: Command, tiny: Path, tmp_path: Path) -> None:
+    write(tmp_path / "val.csv", HEADER + "so so,mixed\n")
+    check(dlcli("train-text", tiny, "--val", "val.csv", "--out", "o"), 3, "val.csv", "'mixed'", "neg, pos")
+    assert not Path("o").exists()
+
+
+def test_a_label_that_the_run_does_not_know(dlcli: Command, run: Path, tmp_path: Path) -> None:
+    write(tmp_path / "other.csv", HEADER + "so so,mixed\nfine,pos\n")
+    before = snapshot(run)
+    check(dlcli("evaluate", run, "other.csv"), 3, "other.csv", "'mixed'", "neg, pos")
+    assert snapshot(run) == before
+
+
+def test_some_blank_texts_are_counted_and_left_out(dlcli: Command, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", GOOD + " ,pos\n\t,neg\n")
+    outcome = dlcli("train-text", "a.csv", "--epochs", "1", "--out", "o")
+    assert outcome.code == 0
+    assert "warning: a.csv: 2 blank texts are left out (line 42, line 43)" in outcome.lines
+    assert sum(record(Path("o"))["data"][part] for part in ("training", "validation")) == 40
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(dlcli: Command, tmp_path: Path) -> None:
+    write(tmp_path / "plain.csv", GOOD)
+    write(tmp_path / "marked.csv", GOOD.encode("utf-8-sig"))
+    for name in ("plain", "marked"):
+        assert dlcli("train-text", f"{name}.csv", "--epochs", "1", "--out", name).code == 0
+    assert record(Path("plain"))["data"] == record(Path("marked"))["data"]
+
+
+def test_latin_1_is_read_when_it_is_named(dlcli: Command, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", LATIN)
+    assert dlcli("train-text", "a.csv", "--encoding", "latin-1", "--min-count", "1", "--out", "o").code == 0
+    assert "café\t1\n" in Path("o/pipeline/vocabulary.tsv").read_text(encoding="utf-8")
+
+
+def test_stdin_that_is_not_utf_8(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"fine\na caf\xe9\n"), encoding="utf-8"))
+    code = guarded(["predict", str(run), "-"], debug=False)
+    check(Outcome(code, "", capsys.readouterr().err), 3, "utf-8")
+
+
+# Where a run goes.
+
+
+@pytest.mark.parametrize("flags", ["", "--force"])
+def test_a_folder_that_is_not_ours_is_left_alone(dlcli: Command, tmp_path: Path, flags: str) -> None:
+    write(tmp_path / "full/notes.txt", "mine")
+    check(dlcli("train-text", "nowhere.csv", "--out", "full", *flags.split()), 5, "full is not empty", "--out")
+    assert snapshot(tmp_path).keys() == {"full/notes.txt"}
+
+
+def test_a_run_is_replaced_only_with_force(dlcli: Command, tiny: Path) -> None:
+    arguments = ("train-text", tiny, "--epochs", "1", "--out", "o")
+    assert dlcli(*arguments).code == 0
+    before = snapshot(Path("o"))
+    check(dlcli("train-text", "nowhere.csv", "--out", "o"), 5, "o holds a run already", "--force", "--resume")
+    assert snapshot(Path("o")) == before
+    assert dlcli(*arguments, "--seed", "3", "--force").code == 0
+    assert record(Path("o"))["seed"] == 3
+
+
+def test_force_keeps_the_old_run_when_the_data_is_bad(dlcli: Command, tiny: Path) -> None:
+    assert dlcli("train-text", tiny, "--epochs", "1", "--out", "o").code == 0
+    before = snapshot(Path("o"))
+    check(dlcli("train-text", "nowhere.csv", "--out", "o", "--force"), 2, "nowhere.csv does not exist")
+    assert snapshot(Path("o")) == before
+
+
+@pytest.mark.parametrize("verb", ["train-text nowhere.csv", "predict RUN nowhere.csv", "export RUN --verify 4"])
+@pytest.mark.parametrize("place", ["file/o", pytest.param("/proc/nowhere/o", marks=pytest.mark.skipif(os.name != "posix", reason="no /proc"))])
+def test_a_place_that_cannot_be_written_is_found_before_the_data_is_read(
+    dlcli: Command, run: Path, tmp_path: Path, verb: str, place: str
+) -> None:
+    write(tmp_path / "file", "mine")
+    arguments = [run if word == "RUN" else word for word in verb.split()]
+    more = ["--verify-data", "nowhere.csv"] if "export" in arguments else []
+    check(dlcli(*arguments, *more, "--out", place), 5, "cannot write", str(Path(place).parent), "--out")
+    assert snapshot(tmp_path).keys() == {"file"}
+
+
+def test_predict_does_not_overwrite_unasked(dlcli: Command, run: Path, tmp_path: Path) -> None:
+    write(tmp_path / "p.csv", "mine")
+    # DESIGN's table: an output that is there already is 5.
+    check(dlcli("predict", run, "--text", "good", "--out", "p.csv"), 5, "p.csv exists", "--force")
+    assert Path("p.csv").read_text() == "mine"
+    assert dlcli("predict", run, "--text", "good", "--out", "p.csv", "--force").code == 0
+    assert Path("p.csv").read_text().startswith("text,prediction,probability\n")
+
+
+def test_predict_refuses_a_table_with_its_own_columns(dlcli: Command, run: Path, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "text,prediction\na,b\n")
+    check(dlcli("predict", run, "a.csv"), 3, "a.csv", "'prediction'", "Rename")
+
+
+def test_predict_leaves_no_half_file(dlcli: Command, run: Path, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "text\nfine\na,b\n")
+    check(dlcli("predict", run, "a.csv", "--out", "p.csv"), 3, "a.csv, line 3", "got 2")
+    assert snapshot(tmp_path).keys() == {"a.csv"}
+
+
+@pytest.mark.parametrize(("flags", "words"), [("", "is not empty"), ("--force", "no export of ours")])
+def test_export_leaves_a_strange_folder_alone(
+    dlcli: Command, run: Path, tmp_path: Path, flags: str, words: str
+) -> None:
+    write(tmp_path / "served/notes.txt", "mine")
+    check(dlcli("export", run, "--out", "served", *flags.split()), 5, words, "--out")
+    assert snapshot(tmp_path).keys() == {"served/notes.txt"}
+
+
+# Runs that are not whole.
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def edit(path: Path, **fields: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
+    "model-truncated": (lambda run: truncate(run / "model.keras"), ["damaged", "model.keras"]),
+    "model-flipped": (lambda run: flip(run / "model.keras"), ["damaged", "model.keras"]),
+    "model-missing": (lambda run: (run / "model.keras").unlink(), ["model.keras is missing"]),
+    "metrics-flipped": (lambda run: flip(run / "metrics.json"), ["damaged", "metrics.json"]),
+    "history-missing": (lambda run: (run / "history.jsonl").unlink(), ["history.jsonl is missing"]),
+    "vocabulary-missing": (lambda run: (run / "pipeline/vocabulary.tsv").unlink(), ["pipeline/vocabulary.tsv is missing"]),
+    "vocabulary-flipped": (lambda run: flip(run / "pipeline/vocabulary.tsv"), ["damaged", "vocabulary.tsv"]),
+    "pipeline-missing": (lambda run: shutil.rmtree(run / "pipeline"), ["pipeline/", "missing"]),
+    "record-garbage": (lambda run: (run / "run.json").write_text("{garbage"), ["run.json", "damaged"]),
+    "record-empty": (lambda run: (run / "run.json").write_text(""), ["run.json", "damaged"]),
+    "record-truncated": (lambda run: truncate(run / "run.json"), ["run.json", "damaged"]),
+    "record-binary": (lambda run: (run / "run.json").write_bytes(b"\xff\0"), ["run.json", "damaged"]),
+    "record-list": (lambda run: (run / "run.json").write_text("[]"), ["run.json", "damaged"]),
+    "record-newer": (lambda run: edit(run / "run.json", shape="new"), ["run.json", "newer dlcli"]),
+    "record-missing": (lambda run: (run / "run.json").unlink(), ["is not a run", "run.json"]),
+}
+
+
+@pytest.mark.parametrize("verb", ["predict broken --text good", "inspect broken"])
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_run(dlcli: Command, run: Path, kind: str, verb: str) -> None:
+    damage, words = DAMAGE[kind]
+    shutil.copytree(run, "broken")
+    damage(Path("broken"))
+    check(dlcli(*verb.split()), 4, "broken", *words)
+
+
+@pytest.mark.parametrize("verb", ["evaluate RUN DATA", "export RUN --out o", "train-text --resume RUN"])
+def test_every_verb_refuses_a_damaged_run(dlcli: Command, run: Path, verb: str) -> None:
+    shutil.copytree(run, "broken")
+    flip(Path("broken/model.keras"))
+    known = {"RUN": "broken", "DATA": REVIEWS_TEST}
+    check(dlcli(*(known.get(word, word) for word in verb.split())), 4, "broken is damaged: model.keras")
+    assert not Path("o").exists()
+
+
+@pytest.mark.parametrize(
+    "verb", ["predict R --text good", "evaluate R DATA", "train-text --resume R", "train-text DATA --force --out R"]
+)
+def test_a_run_that_is_still_running(dlcli: Command, run: Path, verb: str) -> None:
+    shutil.copytree(run, "R")
+    edit(Path("R/run.json"), status="running", pid=4242)
+    before = snapshot(Path("R"))
+    with filelock.FileLock("R/.lock"):
+        outcome = dlcli(*(REVIEWS_TEST if word == "DATA" else word for word in verb.split()))
+    check(outcome, 5, "R is still running", "process 4242")
+    assert snapshot(Path("R")) == before
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_a_run_that_was_stopped(dlcli: Command, run: Path, status: str) -> None:
+    shutil.copytree(run, "R")
+    edit(Path("R/run.json"), status=status)
+    check(dlcli("predict", "R", "--text", "good"), 4, "R was interrupted", "dlcli train-text --resume R")
+
+
+# Resuming.
+
+
+def test_resume_takes_no_changed_setting(dlcli: Command, stopped: Path) -> None:  # noqa: F811
+    before = snapshot(stopped)
+    outcome = dlcli("train-text", "--resume", stopped, "--lr", "0.5", "--epochs", "4", "--ngrams", "3")
+    check(outcome, 2, "--lr (the run has 0.01, got 0.5)", "--ngrams (the run has 2, got 3)")
+    assert "--epochs" not in outcome.err
+    assert snapshot(stopped) == before
+
+
+def test_resume_takes_no_changed_data(dlcli: Command, stopped: Path, tiny: Path) -> None:  # noqa: F811
+    tiny.write_text(tiny.read_text().replace("good film number 1,", "new film number 1,"))
+    check(dlcli("train-text", "--resume", stopped), 2, "data has changed", "--force")
+    assert record(stopped)["status"] == "interrupted"
+
+
+def test_resume_without_its_data(dlcli: Command, stopped: Path, tiny: Path) -> None:  # noqa: F811
+    tiny.unlink()
+    check(dlcli("train-text", "--resume", stopped), 2, "tiny.csv does not exist")
+    assert record(stopped)["status"] == "interrupted"
+
+
+def test_resume_of_what_is_no_run(dlcli: Command) -> None:
+    Path("o").mkdir()
+    check(dlcli("train-text", "--resume", "o"), 4, "o is not a run", "run.json")
+
+
+@pytest.mark.parametrize("name", ["state.json", "epoch-2.npz"])
+def test_resume_from_a_damaged_checkpoint(dlcli: Command, stopped: Path, name: str) -> None:  # noqa: F811
+    truncate(stopped / "checkpoints" / name)
+    check(dlcli("train-text", "--resume", stopped), 4, name, "damaged", "--force")
+
+
+# Numbers and disks.
+
+
+@pytest.mark.parametrize("flags", ["--optimizer sgd --lr 1e30", "--lr 1e38", "--lr inf"])
+def test_a_loss_that_is_no_number(dlcli: Command, tiny: Path, flags: str) -> None:
+    outcome = dlcli("train-text", tiny, "--out", "o", *flags.split())
+    check(outcome, 6, "the loss is not a finite number in epoch", "--lr")
+    assert record(Path("o"))["status"] == "interrupted"
+    assert not Path("o/model.keras").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the names of open files")
+@pytest.mark.parametrize(
+    ("file", "done"), [("run", 0), ("vocabulary", 0), ("epoch-1", 0), ("epoch-2", 1), ("state", 0), ("model", 3), ("metrics", 3)]
+)
+def test_a_full_disk_is_said_and_the_run_goes_on_later(
+    dlcli: Command, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, done: int
+) -> None:
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        name = Path(os.readlink(f"/proc/self/fd/{descriptor}")).name
+        if name.startswith(f".{file}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    settings = ("--epochs", "3", "--patience", "9", "--ngram-dropout", "0.5")
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcli.core.files.os.fsync", full)
+        outcome = dlcli("train-text", tiny, "--out", "o", *settings)
+    check(outcome, 5, "the disk is full")
+    assert not [name for name in snapshot(tmp_path) if ".tmp" in name]
+    if file == "run":  # Not even its record could be written: there is nothing to go on with.
+        assert not Path("o").exists()
+        return
+    assert record(Path("o"))["status"] == "interrupted"
+    assert "--resume" in outcome.lines[-1]
+    written = history(Path("o")) if Path("o/history.jsonl").exists() else []
+    assert len(written) == done
+
+    assert dlcli("train-text", "--resume", "o").code == 0
+    assert dlcli("train-text", tiny, "--out", "whole", *settings).code == 0
+    assert same_weights(Path("o"), Path("whole"))

@@ -1,0 +1,364 @@
+"""The command itself: its help, its flags, its streams, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import REVIEWS, REVIEWS_TEST, Outcome
+from verbs.helpers import record
+
+import dlcli
+from dlcli import verbs
+from dlcli.options import flag
+from dlcli.verbs import VERBS, Verb
+from dlcli.verbs.result import Result
+
+Command = Callable[..., Outcome]
+
+NAMES = [verb.name for verb in VERBS]
+PYTHON = [sys.executable, "-m", "dlcli"]
+# What takes longer to import than a help may take to show.
+HEAVY = {"tensorflow", "keras", "numpy", "pandas", "sklearn"}
+
+
+# Help.
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, dict[str, Any]]:
+    """Return, for the root and each verb, its help and the packages that were imported by then: in a new process."""
+    script = """if True:
+        import contextlib, io, json, sys
+        from dlcli.cli import guarded
+        found = {}
+        for name in ["", *sys.argv[1:]]:
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                code = guarded([*name.split(), "--help"], debug=False)
+            imported = sorted({module.partition(".")[0] for module in sys.modules})
+            found[name] = {"code": code, "text": out.getvalue(), "imported": imported}
+        print(json.dumps(found))
+    """
+    done = subprocess.run([sys.executable, "-c", script, *NAMES], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_the_root_help_shows_every_verb_and_imports_nothing_heavy(helps: dict[str, dict[str, Any]]) -> None:
+    root = helps[""]
+    assert root["code"] == 0
+    for verb in VERBS:
+        assert f"  {verb.name} " in root["text"]
+        assert verb.summary in root["text"]
+    assert not {*HEAVY, "pydantic", "rich"} & set(root["imported"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_help_of_a_verb_ends_in_an_example_and_imports_nothing_heavy(
+    helps: dict[str, dict[str, Any]], name: str
+) -> None:
+    found = helps[name]
+    action = next(verb for verb in VERBS if verb.name == name).load()
+    assert found["code"] == 0
+    assert action.examples
+    assert all(example.startswith(f"dlcli {name}") or f"| dlcli {name} " in example for example in action.examples)
+    assert found["text"].splitlines()[-len(action.examples) :] == [f"  {example}" for example in action.examples]
+    assert not HEAVY & set(found["imported"])
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=NAMES)
+def test_the_help_of_a_verb_shows_every_setting(helps: dict[str, dict[str, Any]], verb: Verb) -> None:
+    text = helps[verb.name]["text"]
+    for field, info in verb.load().config.model_fields.items():
+        assert info.description, field
+        name = flag(field, verb.load().config)
+        if name.startswith("--"):
+            assert f"  {name} " in text or f"  {name}\n" in text or f"  {name}/--no-{name[2:]}" in text, name
+            assert " ".join(info.description.split()) in " ".join(text.split()), name
+        else:
+            assert name in text.splitlines()[0]
+    for common in ("--json", "--quiet", "--verbose", "--debug", "--help"):
+        assert common in text
+
+
+def test_the_table_of_verbs_is_that_of_the_modules() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(verbs.__path__)} - {"result"}
+    assert {name.replace("-", "_") for name in NAMES} == modules
+    assert len(set(NAMES)) == len(NAMES)
+    for verb in VERBS:
+        assert verb.load().config.model_config["frozen"]
+        assert verb.summary.endswith(".")
+
+
+def test_version() -> None:
+    done = subprocess.run([*PYTHON, "--version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"dlcli {dlcli.__version__}\n", "")
+
+
+# From flags to a config.
+
+FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "train-text": (
+        "d.csv --val v.csv --text-column review --label-column stars --encoding latin-1 --no-lowercase --no-strip-html"
+        " --punctuation drop --ngrams 3 --max-features 500 --min-count 4 --model ngram --embedding-dim 8"
+        " --ngram-dropout 0.3 --epochs 9 --batch-size 32 --optimizer sgd --lr 0.5 --label-smoothing 0.2"
+        " --class-weight neg=1,pos=2.5 --monitor val_loss --patience 4 --min-delta 0.001 --val-split 20% --seed 7"
+        " --device cpu --out runs/r --force --dry-run",
+        {
+            "data": Path("d.csv"),
+            "val": Path("v.csv"),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "latin-1",
+            "lowercase": False,
+            "strip_html": False,
+            "punctuation": "drop",
+            "ngrams": 3,
+            "max_features": 500,
+            "min_count": 4,
+            "model": "ngram",
+            "embedding_dim": 8,
+            "ngram_dropout": 0.3,
+            "epochs": 9,
+            "batch_size": 32,
+            "optimizer": "sgd",
+            "lr": 0.5,
+            "label_smoothing": 0.2,
+            "class_weight": "neg=1,pos=2.5",
+            "monitor": "val_loss",
+            "patience": 4,
+            "min_delta": 0.001,
+            "val_split": 0.2,
+            "seed": 7,
+            "device": "cpu",
+            "out": Path("runs/r"),
+            "force": True,
+            "dry_run": True,
+        },
+    ),
+    "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
+    "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
+    "evaluate": (
+        "runs/r d.csv --text-column review --label-column stars --encoding cp1252 --min-accuracy 0.9",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+            "min_accuracy": 0.9,
+        },
+    ),
+    "predict": (
+        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+            "out": Path("p.jsonl"),
+            "format": "csv",
+            "proba": True,
+            "force": True,
+        },
+    ),
+    "predict --text": ("runs/r --text one --text two", {"run": Path("runs/r"), "text": ("one", "two")}),
+    "export": (
+        "runs/r --format savedmodel --out served/1 --force --verify 64 --verify-data d.csv --text-column review"
+        " --encoding cp1252",
+        {
+            "run": Path("runs/r"),
+            "format": "savedmodel",
+            "out": Path("served/1"),
+            "force": True,
+            "verify": 64,
+            "verify_data": Path("d.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+        },
+    ),
+    "inspect": ("runs/r", {"run": Path("runs/r")}),
+    "doctor": ("", {}),
+    "run": (
+        "quickstart --set train.epochs=2 --set data=d.csv --dry-run",
+        {"recipe": "quickstart", "set": ("train.epochs=2", "data=d.csv"), "dry_run": True},
+    ),
+}
+
+
+class Nothing(Result):
+    def text(self) -> str:
+        return "nothing"
+
+
+@pytest.mark.parametrize("case", FLAGS)
+def test_flags_become_a_config(dlcli: Command, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    seen: list[Any] = []
+    load = Verb.load
+
+    def recording(verb: Verb) -> Any:
+        def function(config: Any, progress: Any) -> Result:
+            seen.append(config)
+            return Nothing()
+
+        return dataclasses.replace(load(verb), function=function)
+
+    monkeypatch.setattr(Verb, "load", recording)
+    flags, expected = FLAGS[case]
+    outcome = dlcli(case.split()[0], *flags.split())
+    assert (outcome.code, outcome.out, outcome.err) == (0, "nothing\n", "")
+    (config,) = seen
+    assert config.model_dump(exclude_unset=True) == expected
+    # What no flag named has its default.
+    assert config.model_dump() == {**type(config).model_construct().model_dump(), **config.model_dump(), **expected}
+
+
+def test_every_verb_has_its_flags_tested() -> None:
+    assert {case.split()[0] for case in FLAGS} == set(NAMES)
+
+
+# Streams.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        ("train-text TINY --epochs 1 --out o", {"run", "items", "labels", "accuracy", "loss", "best_epoch", "seconds"}),
+        ("train-text TINY --dry-run", {"run", "items", "labels", "parameters"}),
+        ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "classes", "confusion"}),
+        ("predict RUN --text good --text bad", {"run", "labels", "predictions"}),
+        ("predict RUN TEST --proba", {"run", "labels", "predictions"}),
+        ("predict RUN TEST --out p.csv", {"run", "labels", "out", "n"}),
+        ("export RUN --out served --verify 2", {"run", "out", "format", "verified", "largest_difference"}),
+        ("inspect RUN", {"status", "model", "labels", "data", "scores", "config", "history", "evaluations"}),
+        ("doctor", {"dlcli", "python", "packages", "devices", "problems"}),
+        ("run", {"steps"}),
+        ("run quickstart --dry-run", {"recipe", "steps"}),
+    ],
+)
+def test_json_is_one_object_and_quiet_is_quiet(
+    dlcli: Command, run: Path, tiny: Path, arguments: str, fields: set[str]
+) -> None:
+    known = {"RUN": run, "TINY": tiny, "TEST": REVIEWS_TEST}
+    outcome = dlcli(*(known.get(word, word) for word in arguments.split()), "--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    result = json.loads(outcome.out)
+    assert result["schema"] == 1
+    assert fields <= result.keys()
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(dlcli: Command, tiny: Path) -> None:
+    outcome = dlcli("train-text", tiny, "--epochs", "2", "--out", "o")
+    assert outcome.lines[0] == "run directory: o"
+    assert [line.split()[1] for line in outcome.lines[1:]] == ["1/2", "2/2"]
+    assert outcome.out.splitlines()[-1].split() == ["run", "o"]
+    assert "epoch 1/2" not in outcome.out
+
+
+def test_quiet_and_verbose(dlcli: Command, tiny: Path) -> None:
+    arguments = ("train-text", tiny, "--epochs", "1", "--force", "--out", "o")
+    plain, quiet, verbose = dlcli(*arguments), dlcli(*arguments, "-q"), dlcli(*arguments, "-v")
+    assert quiet.err == ""
+    assert quiet.out.splitlines()[0] == plain.out.splitlines()[0]
+    assert any("n-grams" in line for line in verbose.lines)
+    assert len(verbose.lines) > len(plain.lines)
+
+
+@pytest.mark.parametrize("arguments", [["inspect", "nowhere"], ["inspect"], ["inspct"], ["inspect", "--bogus"]])
+def test_an_error_is_one_line_even_when_quiet(dlcli: Command, arguments: list[str]) -> None:
+    for more in ([], ["--quiet"], ["--json"]):
+        outcome = dlcli(*arguments, *more)
+        assert (outcome.code, outcome.out, len(outcome.lines)) == (2, "", 1)
+        assert outcome.err.startswith("dlcli: ")
+
+
+def test_control_characters_of_the_data_do_not_reach_the_terminal(dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("te\x1b[31mxt,label\na,b\n")
+    outcome = dlcli("train-text", "a.csv")
+    assert outcome.code == 3
+    assert "\x1b" not in outcome.err
+
+
+def test_a_bug_is_code_1_and_asks_for_a_report(dlcli: Command, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: Path) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr("dlcli.core.run.read_record", broken)
+    outcome = dlcli("inspect", run)
+    assert (outcome.code, len(outcome.lines)) == (1, 1)
+    assert "a bug in dlcli: ZeroDivisionError: of all things" in outcome.err
+
+
+def test_debug_shows_the_traceback(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlcli.cli import main
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", "nowhere", "--debug"])
+    err = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert "Traceback (most recent call last)" in err
+    assert "UsageError" in err
+    assert err.splitlines()[-1].startswith("dlcli: nowhere does not exist")
+
+
+# How it ends.
+
+
+def test_a_reader_that_goes_away_is_no_error(run: Path) -> None:
+    with subprocess.Popen(
+        [*PYTHON, "predict", str(run), str(REVIEWS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"text,label,prediction,probability\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_a_signal_ends_a_training_that_can_be_resumed(
+    dlcli: Command, tiny: Path, number: signal.Signals, code: int, word: str
+) -> None:
+    out = tiny.with_name("o")
+    arguments = ["train-text", str(tiny), "--epochs", "100000", "--patience", "100000", "--out", str(out)]
+    with subprocess.Popen(
+        [*PYTHON, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore SIGINT, and their children with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            while not process.stderr.readline().startswith("epoch 3/"):
+                assert process.poll() is None
+            process.send_signal(number)
+            out_text, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == code
+    assert out_text == ""
+    assert err.splitlines()[-1] == f"dlcli: {word}"
+    assert "Traceback" not in err
+    left = record(out)
+    assert left["status"] == "interrupted"
+    assert left["argv"] == arguments
+    assert dlcli("inspect", out).code == 0
+    assert "--resume" in dlcli("predict", out, "--text", "good").err
