@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dlcli import __version__
-from dlcli.errors import DlcliError, NumbersError, Terminated, UsageError, from_os_error
+from dlcli.errors import DiskFullError, DlcliError, NumbersError, Terminated, UsageError, from_os_error
 from dlcli.verbs import VERBS, Action, Verb, find_verb
 
 _BUG = 1
@@ -96,7 +96,10 @@ def _known(error: BaseException) -> DlcliError | None:
         return UsageError(error.format_message().rstrip("."), hint=_help_hint(error))
     if isinstance(error, OSError):
         return from_os_error(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's, for memory and for disks.
+    if exhausted and "No space left" in str(error):
+        return DiskFullError()
+    if exhausted or isinstance(error, MemoryError):
         return NumbersError("out of memory", hint="Lower --batch-size or --max-features")
     return None
 

@@ -72,19 +72,29 @@ class Terminated(BaseException):
     """SIGTERM arrived; a `BaseException`, as `KeyboardInterrupt` is, so that no handler swallows it."""
 
 
-def from_os_error(error: OSError) -> DlcliError:
+class DiskFullError(SurroundingsError):
+    """No space, or no quota, is left.
+
+    Args:
+        path: what was being written, if known.
+    """
+
+    def __init__(self, path: object = None) -> None:
+        where = f", while writing {path}" if path else ""
+        super().__init__(f"the disk is full{where}", hint="Free some space, then run the same command again")
+
+
+def from_os_error(error: OSError, path: object = None) -> DlcliError:
     """Turn an error of the operating system into one of ours.
 
     Args:
         error: what a file operation raised.
-
-    Returns:
-        a `SurroundingsError` that names the file and, for a full disk, what to do.
+        path: what was being read or written, where the error itself does not say.
     """
-    where = f": {error.filename}" if error.filename else ""
+    path = path or error.filename
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SurroundingsError(f"the disk is full{where}", hint="Free some space, then run the same command again")
-    return SurroundingsError(f"{error.strerror or error}{where}")
+        return DiskFullError(path)
+    return SurroundingsError(f"{error.strerror or error}" + (f": {path}" if path else ""))
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

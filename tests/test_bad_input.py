@@ -16,9 +16,10 @@ from typing import Any
 import filelock
 import pytest
 from conftest import REVIEWS_TEST, Outcome
-from dlcli.cli import guarded
 from verbs.conftest import stopped  # noqa: F401  A fixture.
 from verbs.helpers import history, record, same_weights, snapshot
+
+from dlcli.cli import guarded
 
 Command = Callable[..., Outcome]
 
@@ -52,13 +53,24 @@ BAD_DATA: list[Any] = [
     pytest.param("a.csv", HEADER, "", 3, ["a.csv has no rows"], id="header-only"),
     pytest.param("a.jsonl", "\n\n", "", 3, ["a.jsonl has no rows"], id="jsonl-without-rows"),
     pytest.param(
-        "a.csv", GOOD, "--text-column review", 3, ["a.csv", "'review'", "text, label", "--text-column"], id="text-column"
+        "a.csv",
+        GOOD,
+        "--text-column review",
+        3,
+        ["a.csv", "'review'", "text, label", "--text-column"],
+        id="text-column",
     ),
-    pytest.param("a.csv", GOOD, "--label-column stars", 3, ["'stars'", "text, label", "--label-column"], id="label-column"),
+    pytest.param(
+        "a.csv", GOOD, "--label-column stars", 3, ["'stars'", "text, label", "--label-column"], id="label-column"
+    ),
     pytest.param("a.csv", "text,label,text\na,b,c\n", "", 3, ["'text'", "twice"], id="column-twice"),
-    pytest.param("a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"),
+    pytest.param(
+        "a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"
+    ),
     pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 row"], id="class-of-one"),
-    pytest.param("a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 row", "1 different text"], id="class-of-one-text"),
+    pytest.param(
+        "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 row", "1 different text"], id="class-of-one-text"
+    ),
     pytest.param("a.csv", HEADER + " ,pos\n,neg\n", "", 3, ["a.csv has no text", "all 2 are blank"], id="all-blank"),
     pytest.param("a.csv", GOOD + "no label,\n", "", 3, ["a.csv, line 42", "label is empty"], id="empty-label"),
     pytest.param(
@@ -77,18 +89,30 @@ BAD_DATA: list[Any] = [
     pytest.param("a.csv", GOOD + "a\0b,pos\n", "", 3, ["a.csv, line 42", "NUL"], id="nul"),
     pytest.param("a.csv", GOOD + '"open,pos\n' + GOOD, "", 3, ["a.csv, line 42", "never closed"], id="quote"),
     pytest.param(
-        "a.csv", GOOD + '"two\nlines",pos\n"open,pos\n', "", 3, ["a.csv, line 44", "never closed"], id="quote-after-lines"
+        "a.csv",
+        GOOD + '"two\nlines",pos\n"open,pos\n',
+        "",
+        3,
+        ["a.csv, line 44", "never closed"],
+        id="quote-after-lines",
     ),
     pytest.param("a.csv", GOOD + '"shut" too soon,pos\n', "", 3, ["a.csv, line 42", "quote"], id="quote-inside"),
     pytest.param(
         "a.csv", GOOD + "a,b,pos\n", "", 3, ["line 42", "expected 2 columns", "text, label", "got 3"], id="columns-more"
     ),
-    pytest.param("a.tsv", "text\tlabel\na\tpos\nb\n", "", 3, ["a.tsv, line 3", "expected 2", "got 1"], id="columns-fewer"),
+    pytest.param(
+        "a.tsv", "text\tlabel\na\tpos\nb\n", "", 3, ["a.tsv, line 3", "expected 2", "got 1"], id="columns-fewer"
+    ),
     pytest.param("a.jsonl", '{"text": "a", "label": "b"}\n{oops\n', "", 3, ["a.jsonl, line 2", "JSON"], id="jsonl"),
     pytest.param("a.jsonl", "[1, 2]\n", "", 3, ["a.jsonl, line 1", "object", "list"], id="jsonl-no-object"),
     pytest.param("a.jsonl", "[" * 100_000, "", 3, ["a.jsonl, line 1", "JSON"], id="jsonl-deep"),
     pytest.param(
-        "a.jsonl", '{"text": ["a"], "label": "b"}\n', "", 3, ["line 1", "expected text", "'text'", "list"], id="jsonl-list"
+        "a.jsonl",
+        '{"text": ["a"], "label": "b"}\n',
+        "",
+        3,
+        ["line 1", "expected text", "'text'", "list"],
+        id="jsonl-list",
     ),
     pytest.param("a.jsonl", '{"text": null, "label": "b"}\n', "", 3, ["line 1", "expected text"], id="jsonl-null"),
     pytest.param(
@@ -238,7 +262,9 @@ def test_latin_1_is_read_when_it_is_named(dlcli: Command, tmp_path: Path) -> Non
     assert "café\t1\n" in Path("o/pipeline/vocabulary.tsv").read_text(encoding="utf-8")
 
 
-def test_stdin_that_is_not_utf_8(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdin_that_is_not_utf_8(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"fine\na caf\xe9\n"), encoding="utf-8"))
     code = guarded(["predict", str(run), "-"], debug=False)
     check(Outcome(code, "", capsys.readouterr().err), 3, "utf-8")
@@ -272,7 +298,10 @@ def test_force_keeps_the_old_run_when_the_data_is_bad(dlcli: Command, tiny: Path
 
 
 @pytest.mark.parametrize("verb", ["train-text nowhere.csv", "predict RUN nowhere.csv", "export RUN --verify 4"])
-@pytest.mark.parametrize("place", ["file/o", pytest.param("/proc/nowhere/o", marks=pytest.mark.skipif(os.name != "posix", reason="no /proc"))])
+@pytest.mark.parametrize(
+    "place",
+    ["file/o", pytest.param("/proc/nowhere/o", marks=pytest.mark.skipif(os.name != "posix", reason="no /proc"))],
+)
 def test_a_place_that_cannot_be_written_is_found_before_the_data_is_read(
     dlcli: Command, run: Path, tmp_path: Path, verb: str, place: str
 ) -> None:
@@ -335,7 +364,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "model-missing": (lambda run: (run / "model.keras").unlink(), ["model.keras is missing"]),
     "metrics-flipped": (lambda run: flip(run / "metrics.json"), ["damaged", "metrics.json"]),
     "history-missing": (lambda run: (run / "history.jsonl").unlink(), ["history.jsonl is missing"]),
-    "vocabulary-missing": (lambda run: (run / "pipeline/vocabulary.tsv").unlink(), ["pipeline/vocabulary.tsv is missing"]),
+    "vocabulary-missing": (
+        lambda run: (run / "pipeline/vocabulary.tsv").unlink(),
+        ["pipeline/vocabulary.tsv is missing"],
+    ),
     "vocabulary-flipped": (lambda run: flip(run / "pipeline/vocabulary.tsv"), ["damaged", "vocabulary.tsv"]),
     "pipeline-missing": (lambda run: shutil.rmtree(run / "pipeline"), ["pipeline/", "missing"]),
     "record-garbage": (lambda run: (run / "run.json").write_text("{garbage"), ["run.json", "damaged"]),
@@ -433,7 +465,8 @@ def test_a_loss_that_is_no_number(dlcli: Command, tiny: Path, flags: str) -> Non
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the names of open files")
 @pytest.mark.parametrize(
-    ("file", "done"), [("run", 0), ("vocabulary", 0), ("epoch-1", 0), ("epoch-2", 1), ("state", 0), ("model", 3), ("metrics", 3)]
+    ("file", "done"),
+    [("run", 0), ("vocabulary", 0), ("epoch-1", 0), ("epoch-2", 1), ("state", 0), ("model", 3), ("metrics", 3)],
 )
 def test_a_full_disk_is_said_and_the_run_goes_on_later(
     dlcli: Command, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, done: int

@@ -86,7 +86,7 @@ def test_the_help_of_a_verb_shows_every_setting(helps: dict[str, dict[str, Any]]
         name = flag(field, verb.load().config)
         if name.startswith("--"):
             assert f"  {name} " in text or f"  {name}\n" in text or f"  {name}/--no-{name[2:]}" in text, name
-            assert " ".join(info.description.split()) in " ".join(text.split()), name
+            assert "".join(info.description.split()) in "".join(text.split()), name
         else:
             assert name in text.splitlines()[0]
     for common in ("--json", "--quiet", "--verbose", "--debug", "--help"):

@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
     finally:
         _remove(temporary)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from pydantic import model_validator
 
 from dlcli.core.config import RunConfig, TrainingConfig, option
 from dlcli.core.progress import Progress
-from dlcli.errors import UsageError
+from dlcli.errors import DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.verbs import Action
@@ -167,19 +168,34 @@ def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progres
             return _result(record, None)
         with open_run(record) as run:
             progress.note(f"run directory: {run.path}")
-            fitted.pipeline.save(run.pipeline)
-            state = train(
-                fitted.model,
-                Labelled(inputs=fitted.inputs, labels=labels),
-                Labelled(inputs=fitted.pipeline.encode(held_out), labels=held_out_labels),
-                class_weights=weights,
-                config=config,
-                run=run,
-                progress=progress,
-            )
-            progress.begin("saving the run")
-            run.finish(fitted.model, scores=best_scores(state), history=state.history)
+            with _saying_how_to_go_on(run, progress):
+                fitted.pipeline.save(run.pipeline)
+                state = train(
+                    fitted.model,
+                    Labelled(inputs=fitted.inputs, labels=labels),
+                    Labelled(inputs=fitted.pipeline.encode(held_out), labels=held_out_labels),
+                    class_weights=weights,
+                    config=config,
+                    run=run,
+                    progress=progress,
+                )
+                progress.begin("saving the run")
+                run.finish(fitted.model, scores=best_scores(state), history=state.history)
     return _result(run.record, run.path)
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(run: Run, progress: Progress) -> Iterator[None]:
+    """Name the command that goes on, when the training is stopped from outside."""
+    command = f"dlcli train-text --resume {run.path}"
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        progress.note(f"go on with: {command}")
+        raise
+    except DiskFullError as error:
+        error.hint = f"Free some space, then go on with: {command}"
+        raise
 
 
 def _read(config: TrainTextConfig, progress: Progress) -> tuple[Texts, Texts | None]:

@@ -58,7 +58,9 @@ def save_epochs(folder: Path, model: Any, best: list[int]) -> list[list[np.ndarr
     saved = []
     for epoch, best_epoch in enumerate(best, start=1):
         steps(model)
-        Checkpoints(folder, model).save(TrainingState(epoch=epoch, best_epoch=best_epoch, best=0.5, wait=epoch - best_epoch))
+        Checkpoints(folder, model).save(
+            TrainingState(epoch=epoch, best_epoch=best_epoch, best=0.5, wait=epoch - best_epoch)
+        )
         saved.append(values(model))
     return saved
 

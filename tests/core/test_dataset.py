@@ -115,9 +115,7 @@ class TestSplit:
     def test_a_class_whose_texts_are_all_equal_is_an_error(self) -> None:
         with pytest.raises(DataError) as caught:
             split(["x", "y", "z", "z", "z"], np.array([0, 0, 1, 1, 1]), ["a", "b"], share=0.2, seed=0)
-        assert caught.value.message == (
-            "class 'b' has 3 row(s) and 1 different text(s); a split needs at least two"
-        )
+        assert caught.value.message == ("class 'b' has 3 row(s) and 1 different text(s); a split needs at least two")
         assert "--val" in caught.value.hint
 
     def test_a_class_of_one_row_is_an_error(self) -> None:
@@ -129,9 +127,7 @@ class TestSplit:
         texts, labels = make((4, 3, 3))
         with pytest.raises(UsageError) as caught:
             split(texts, labels, NAMES, share=share, seed=0)
-        assert caught.value.message == (
-            f"--val-split {share} would leave nothing to train on: there are 10 items"
-        )
+        assert caught.value.message == (f"--val-split {share} would leave nothing to train on: there are 10 items")
 
 
 class TestFingerprint:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from dlcli.core import run as run_module
+from dlcli.core.progress import Silent
 from dlcli.core.run import (
     Run,
     RunRecord,
@@ -43,8 +44,17 @@ class Stop(BaseException):
     """As a signal would."""
 
 
+DATA = {"fingerprint": "f00d", "training": 9000, "validation": 1000}
+MACHINE = {"threads": 2, "versions": {"keras": "3.15"}}
+
+
 def new_record(**fields: Any) -> RunRecord:
+    fields = {"data": DATA, "machine": MACHINE, **fields}
     return RunRecord(verb="train-text", domain="text", config={"epochs": 2}, **fields)
+
+
+def resumed(path: Path, progress: Any = None, **fields: Any) -> contextlib.AbstractContextManager[Run]:
+    return reopen(path, new_record(**fields), progress or Silent())
 
 
 def finish(run: Run) -> None:
@@ -103,7 +113,7 @@ class TestLife:
             open_finished(path)
         assert caught.value.message == f"{path} was interrupted"
         assert caught.value.hint == f"Finish it with: dlcli train-text --resume {path}"
-        with reopen(path) as run:
+        with resumed(path) as run:
             assert status(path) == "running"
             finish(run)
         assert open_finished(path).status == "finished"
@@ -114,11 +124,46 @@ class TestLife:
             raise Stop
         assert open_finished(tmp_path / "r").status == "finished"
 
-    def test_update_writes_the_record(self, tmp_path: Path) -> None:
-        with create(tmp_path / "r", new_record(), force=False) as run:
-            run.update(labels=["a", "b"], device="cpu")
-            on_disk = read_record(tmp_path / "r")
-            assert (on_disk.labels, on_disk.device, on_disk.status) == (["a", "b"], "cpu", "running")
+    def test_a_resume_keeps_the_first_record_and_takes_the_new_process(self, tmp_path: Path) -> None:
+        path = tmp_path / "r"
+        with pytest.raises(Stop), create(path, new_record(labels=["a", "b"], seed=4), force=False):
+            raise Stop
+        before = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps(before | {"pid": 1}))
+        with resumed(path, labels=["a", "b"], seed=4):
+            now = json.loads((path / "run.json").read_text())
+            changed = {name for name in now if now[name] != before[name]}
+            assert changed <= {"status", "seconds", "finished"}
+            assert (now["pid"], now["status"], now["finished"]) == (os.getpid(), "running", "")
+
+    def test_a_resume_with_other_data_is_refused_and_changes_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "r"
+        with pytest.raises(Stop), create(path, new_record(), force=False):
+            raise Stop
+        before = (path / "run.json").read_bytes()
+        with pytest.raises(UsageError) as caught, resumed(path, data=DATA | {"fingerprint": "beef", "training": 9}):
+            pass
+        assert caught.value.message == (
+            f"the data has changed since {path} was started: "
+            "9,000 + 1,000 items then, 9 + 1,000 items with other content now"
+        )
+        assert (path / "run.json").read_bytes() == before
+
+    def test_a_resume_on_another_machine_warns(self, tmp_path: Path) -> None:
+        class Warned(Silent):
+            said: list[str] = []  # noqa: RUF012
+
+            def warn(self, text: str) -> None:
+                self.said.append(text)
+
+        with pytest.raises(Stop), create(tmp_path / "r", new_record(), force=False):
+            raise Stop
+        for machine in (MACHINE, MACHINE | {"threads": 64}):
+            with pytest.raises(Stop), resumed(tmp_path / "r", progress=Warned(), machine=machine):
+                raise Stop
+        assert len(Warned.said) == 1
+        assert "another machine" in Warned.said[0]
+        assert '"threads": 64' in Warned.said[0]
 
     def test_seconds_add_up_over_a_resume(self, tmp_path: Path) -> None:
         with pytest.raises(Stop), create(tmp_path / "r", new_record(), force=False):
@@ -126,17 +171,18 @@ class TestLife:
             raise Stop
         first = read_record(tmp_path / "r").seconds
         assert 0.05 <= first < 2
-        with reopen(tmp_path / "r") as run:
+        with resumed(tmp_path / "r") as run:
             time.sleep(0.05)
             finish(run)
         assert first + 0.05 <= read_record(tmp_path / "r").seconds < first + 2
 
-    def test_log_appends(self, tmp_path: Path) -> None:
+    def test_the_log_tells_the_run_s_life(self, tmp_path: Path) -> None:
         with create(tmp_path / "r", new_record(), force=False) as run:
             run.log("one")
             run.log("two")
-            lines = (tmp_path / "r" / "log.txt").read_text().splitlines()
-        assert [line.partition("  ")[2] for line in lines] == ["one", "two"]
+            finish(run)
+        lines = [line.partition("  ")[2] for line in (tmp_path / "r" / "log.txt").read_text().splitlines()]
+        assert lines == ["one", "two", f"finished (process {os.getpid()})"]
 
     def test_a_full_disk_at_the_commit_leaves_a_run_that_can_be_resumed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +194,7 @@ class TestLife:
                 finish(run)
         with pytest.raises(ModelError, match="was interrupted"):
             open_finished(path)
-        with reopen(path) as again:
+        with resumed(path) as again:
             shutil.rmtree(again.pipeline, ignore_errors=True)
             shutil.rmtree(again.checkpoints, ignore_errors=True)
             finish(again)
@@ -245,7 +291,10 @@ class TestPlace:
             raise OSError(errno.EDQUOT, "Disk quota exceeded", str(self))
 
         monkeypatch.setattr(Path, "rename", fail)
-        with pytest.raises(SurroundingsError, match="the disk is full"), create(tmp_path / "r", new_record(), force=False):
+        with (
+            pytest.raises(SurroundingsError, match="the disk is full"),
+            create(tmp_path / "r", new_record(), force=False),
+        ):
             pass
         assert list(tmp_path.iterdir()) == []
 
@@ -332,12 +381,14 @@ class TestDamage:
 
 # A writer in a process of its own: makes a run, or goes on with one, says so and waits.
 WRITER = """
-import sys
+import json, sys
 from pathlib import Path
+from dlcli.core.progress import Silent
 from dlcli.core.run import RunRecord, create, reopen
 path = Path(sys.argv[1])
-record = RunRecord(verb="train-text", domain="text", config={})
-with reopen(path) if sys.argv[2] == "reopen" else create(path, record, force=False) as run:
+data, machine = json.loads(sys.argv[3])
+record = RunRecord(verb="train-text", domain="text", config={}, data=data, machine=machine)
+with reopen(path, record, Silent()) if sys.argv[2] == "reopen" else create(path, record, force=False) as run:
     run.log("working")
     print("ready", flush=True)
     line = sys.stdin.readline().strip()
@@ -349,9 +400,8 @@ with reopen(path) if sys.argv[2] == "reopen" else create(path, record, force=Fal
 
 @contextlib.contextmanager
 def writer(path: Path, how: str = "create") -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", WRITER, str(path), how, json.dumps([DATA, MACHINE])]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -369,7 +419,7 @@ class TestLock:
                 lambda: open_finished(path),
                 lambda: require_free(path, force=True),
                 lambda: create(path, new_record(), force=True).__enter__(),
-                lambda: reopen(path).__enter__(),
+                lambda: resumed(path).__enter__(),
             ]
             for attempt in attempts:
                 with pytest.raises(SurroundingsError) as caught:
@@ -381,7 +431,7 @@ class TestLock:
 
     def test_two_writers_in_one_process_exclude_each_other_too(self, tmp_path: Path) -> None:
         with create(tmp_path / "r", new_record(), force=False) as run:
-            with pytest.raises(SurroundingsError, match="is still running"), reopen(tmp_path / "r"):
+            with pytest.raises(SurroundingsError, match="is still running"), resumed(tmp_path / "r"):
                 pass
             finish(run)
 
@@ -401,7 +451,7 @@ class TestLock:
             with pytest.raises(ModelError) as caught:
                 open_finished(path)
             assert caught.value.message == f"{path} was interrupted"
-        with reopen(path) as run:
+        with resumed(path) as run:
             assert read_record(path).pid == os.getpid()
             finish(run)
         assert open_finished(path).status == "finished"
@@ -426,12 +476,12 @@ class TestLock:
         def late(locked: Path) -> Any:
             if not meanwhile:
                 meanwhile.append(1)
-                with reopen(path) as other:
+                with resumed(path) as other:
                     finish(other)
             return lock(locked)
 
         monkeypatch.setattr(run_module, "_lock", late)
-        with contextlib.suppress(DlcliError), reopen(path):
+        with contextlib.suppress(DlcliError), resumed(path):
             pass
         assert open_finished(path).scores == {"accuracy": 0.5}
 
@@ -455,7 +505,7 @@ class TestTwoAtOnce:
             with pytest.raises(SurroundingsError), create(path, new_record(), force=force):
                 pass
             assert read_record(path).pid != os.getpid()
-            assert (path / "log.txt").read_text().endswith("working\n"), "the first run's files are there"
+            assert "working\n" in (path / "log.txt").read_text(), "the first run's files are there"
         assert leftovers(path) == []
 
     def test_one_of_two_processes_gets_the_place(self, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def probabilities(points: Labelled, kernel: np.ndarray[Any, Any]) -> np.ndarray[
 def opened(path: Path) -> Iterator[Run]:
     """Make a run at `path`, or go on with the one that is there."""
     record = RunRecord(verb="train-text", domain="text", config={})
-    with reopen(path) if path.exists() else create(path, record, force=False) as run:
+    with reopen(path, record, Silent()) if path.exists() else create(path, record, force=False) as run:
         yield run
 
 
