@@ -19,6 +19,10 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 
 
+class _ReaderGone(Exception):
+    """The reader of stdout went away; no `BrokenPipeError`, of which Click would make exit code 1."""
+
+
 class Verbs(click.Group):
     """The root command: its help comes from the static table; a verb's module is imported when it is asked for."""
 
@@ -69,7 +73,7 @@ def guarded(arguments: list[str] | None, *, debug: bool) -> int:
         code = cli.main(arguments, prog_name="dlcli", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
+    except _ReaderGone:
         # The reader of the pipe went away. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -120,8 +124,11 @@ def _execute(
     with Console(-1 if quiet else int(verbose)) as console:
         result = action.function(config, console)
         console.close()
-        result.write(sys.stdout, as_json=as_json)
-        sys.stdout.flush()
+        try:
+            result.write(sys.stdout, as_json=as_json)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise _ReaderGone from None
     result.check()
 
 

@@ -86,14 +86,28 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
     try:
         return model(**given)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        text = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise UsageError(text) from None
-        field = str(first["loc"][0])
-        if first["type"] == "missing":
-            raise UsageError(f"{name(field)} is missing: {model.model_fields[field].description}") from None
-        raise UsageError(f"{name(field)}: {_expectation(text)}, got {first['input']!r}") from None
+        raise _usage_error(error.errors()[0], model, name) from None
+
+
+def check_settings(model: type[Any], given: dict[str, Any], *, name: Callable[[str], str]) -> None:
+    """Check some of a verb's settings, while others are not known yet; see `make_config`."""
+    require_known(model, given)
+    try:
+        model(**given)
+    except pydantic.ValidationError as error:
+        for found in error.errors():
+            if found["loc"] and found["loc"][0] in given:
+                raise _usage_error(found, model, name) from None
+
+
+def _usage_error(found: Any, model: type[Any], name: Callable[[str], str]) -> UsageError:
+    text = found["msg"].removeprefix("Value error, ")
+    if not found["loc"]:
+        return UsageError(text)
+    field = str(found["loc"][0])
+    if found["type"] == "missing":
+        return UsageError(f"{name(field)} is missing: {model.model_fields[field].description}")
+    return UsageError(f"{name(field)}: {_expectation(text)}, got {found['input']!r}")
 
 
 def require_known(model: type[Any], given: Iterable[str]) -> None:

@@ -26,13 +26,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.progress import Progress
 from dlcli.errors import DlcliError, UsageError, nearest
-from dlcli.options import make_config, require_known
+from dlcli.options import check_settings, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
 from dlcli.verbs.result import Result
@@ -201,16 +201,23 @@ def _check(recipe: Recipe, path: Path) -> None:
         with _naming(f"{path}, step {step.name!r}"):
             if step.name in known:
                 raise UsageError("another step or shared value has the same name")
-            config = find_verb(step.use).load().config
-            references = list(_references(step.with_))
-            for reference in references:
-                if reference not in known and reference.partition(".")[0] not in known:
-                    raise UsageError(f"${{{reference}}} is not known here", hint=nearest(reference, known))
-            if references:  # Its values are known when the step runs; its names are known now.
-                require_known(config, step.with_)
-            else:
-                make_config(config, step.with_, name=str)
-            known.add(step.name)
+            action = find_verb(step.use).load()
+            _require_references(step.with_, known)
+            require_known(action.config, step.with_)
+            now = {n: v for n, v in step.with_.items() if recipe.shared.keys() >= set(_references(v))}
+            settings = fill(now, recipe.shared)
+            check = make_config if len(now) == len(step.with_) else check_settings
+            check(action.config, settings, name=str)
+            fields = get_type_hints(action.function)["return"].model_fields
+            known |= {step.name, *(f"{step.name}.{field}" for field in fields)}
+    with _naming(f"{path}, summary"):
+        _require_references(recipe.summary, known)
+
+
+def _require_references(value: Any, known: set[str]) -> None:
+    for reference in _references(value):
+        if reference not in known:
+            raise UsageError(f"${{{reference}}} is not known here", hint=nearest(reference, known))
 
 
 def _references(value: Any) -> Iterator[str]:

@@ -40,7 +40,7 @@ ALLOWED = {
     "__main__": {"cli"},
 }
 EVERYBODYS = {"errors", "resources", "__init__"}
-# A recipe is run by a verb, `dlcli run`, and is itself a client of the verbs: the one arrow upwards, taken when it runs.
+# A recipe is run by a verb, `dlcli run`, and is itself a client of the verbs: the one arrow upwards, taken at run time.
 UPWARDS = {("verbs/run.py", "recipes")}
 
 

@@ -40,6 +40,7 @@ with _stderr_kept():
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")
     # Keras imports scikit-learn, when it is there, for wrappers that we do not use: 0.7 s of every start.
     _hidden = "sklearn" not in sys.modules
     if _hidden:

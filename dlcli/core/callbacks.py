@@ -58,7 +58,8 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         if not all(math.isfinite(value) for value in scores.values()):
             raise NumbersError(
                 f"the loss is not a finite number in epoch {epoch + 1}",
-                hint=f"Lower --lr (it is {self.config.lr:g}); the run keeps the last good epoch",
+                hint=f"Lower --lr (it is {self.config.lr:g})"
+                + (f"; the run keeps epoch {epoch}, the last good one" if epoch else ""),
             )
         self.state.epoch = epoch + 1
         self._judge(scores[self.config.monitor])

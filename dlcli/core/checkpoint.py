@@ -7,6 +7,8 @@ two leaves the older state and its files.
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,7 @@ class Checkpoints:
             with np.load(path, allow_pickle=False) as arrays:
                 for number, variable in enumerate(variables):
                     variable.assign(arrays[str(number)])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{path} is damaged ({error})", hint="Train anew with --force") from error
 
 

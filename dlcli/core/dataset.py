@@ -112,8 +112,8 @@ def fingerprint(items: Iterable[str], labels: Iterable[str]) -> str:
     """Return the SHA-256 over items and labels in their order: the same data, the same value."""
     digest = hashlib.sha256()
     for item, label in zip(items, labels, strict=True):
-        encoded = item.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:%b\x1f%b\x1e" % (len(encoded), encoded, label.encode("utf-8", "surrogatepass")))
+        for part in (item.encode("utf-8", "surrogatepass"), label.encode("utf-8", "surrogatepass")):
+            digest.update(b"%d:%b" % (len(part), part))
     return digest.hexdigest()
 
 

@@ -27,15 +27,19 @@ def replacing(path: Path) -> Iterator[Path]:
         SurroundingsError: the disk is full or not writable; `path` is as it was.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         yield temporary
         _flush(temporary)
+        if path.is_dir():  # A folder cannot be renamed onto a full one.
+            path.rename(aside)
         temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
         raise from_os_error(error, path) from error
     finally:
         _remove(temporary)
+        _remove(aside)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -100,7 +100,7 @@ def finished(state: TrainingState, config: TrainingConfig) -> bool:
     return state.epoch >= config.epochs or state.wait >= config.patience
 
 
-def best_scores(state: TrainingState) -> dict[str, float]:
+def best_scores(state: TrainingState) -> dict[str, int | float]:
     """Return the best epoch's scores on the validation data."""
     record = state.history[state.best_epoch - 1]
     scores = {name.removeprefix("val_"): value for name, value in record.items() if name.startswith("val_")}

@@ -33,6 +33,7 @@ HISTORY = "history.jsonl"
 METRICS = "metrics.json"
 CHECKPOINTS = "checkpoints"
 LOG = "log.txt"
+_LOCK = ".lock"
 # What a finished run vouches for with hashes.
 HASHED = (MODEL, PIPELINE, HISTORY, METRICS)
 
@@ -44,7 +45,7 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_: int = Field(1, alias="schema")
+    schema_: Literal[1] = Field(1, alias="schema")
     status: Status = "running"
     verb: str
     domain: str
@@ -57,7 +58,7 @@ class RunRecord(BaseModel):
     machine: dict[str, Any] = {}
     device: str = ""
     model: dict[str, Any] = {}
-    scores: dict[str, float] = {}
+    scores: dict[str, int | float] = {}
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -71,6 +72,9 @@ class RunRecord(BaseModel):
 def read_record(path: Path) -> RunRecord:
     """Read `run.json` of a run.
 
+    Returns:
+        the record; a run whose writer died while it said `running` counts as interrupted.
+
     Raises:
         UsageError: there is nothing at `path`.
         ModelError: what is there is no run, or its record is damaged.
@@ -78,11 +82,14 @@ def read_record(path: Path) -> RunRecord:
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Expected the directory of a run")
     try:
-        return RunRecord.model_validate_json((path / RECORD).read_bytes())
+        record = RunRecord.model_validate_json((path / RECORD).read_bytes())
     except OSError:
         raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Train one with --out") from None
     except ValidationError as error:
         raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
+    if record.status == "running" and not _is_locked(path):
+        record.status = "interrupted"
+    return record
 
 
 def open_finished(path: Path) -> RunRecord:
@@ -94,9 +101,9 @@ def open_finished(path: Path) -> RunRecord:
         ModelError: it was not finished, or a file is missing or changed.
     """
     record = read_record(path)
-    if record.status != "finished":
-        with _lock(path):  # Held by its writer: says so.
-            pass
+    if record.status == "running":
+        raise _still_running(path, record.pid)
+    if record.status == "interrupted":
         raise ModelError(f"{path} was interrupted", hint=f"Finish it with: dlcli {record.verb} --resume {path}")
     for name, expected in record.hashes.items():
         file = path / name
@@ -128,7 +135,7 @@ class Run:
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{_now()}  {line}\n")
 
-    def finish(self, model: Any, *, scores: dict[str, float], history: list[dict[str, Any]]) -> None:
+    def finish(self, model: Any, *, scores: dict[str, int | float], history: list[dict[str, Any]]) -> None:
         """Write the model, its history and its scores, and commit them with `run.json`.
 
         Args:
@@ -155,12 +162,16 @@ class Run:
             self._write("interrupted")
 
     def _write(self, status: Status) -> None:
-        self.record.status = status
+        before, self.record.status = self.record.status, status
         now = time.perf_counter()
         self.record.seconds = round(self.record.seconds + now - self._started, 3)
         self._started = now
         self.record.finished = "" if status == "running" else _now()
-        self.record.write(self.path)
+        try:
+            self.record.write(self.path)
+        except SurroundingsError:
+            self.record.status = before
+            raise
         self.log(f"{status} (process {self.record.pid})")
 
 
@@ -186,8 +197,8 @@ def require_free(path: Path, *, force: bool) -> None:
             raise SurroundingsError(
                 f"{path} holds a run already", hint="Choose another --out, add --force to replace it, or --resume it"
             )
-        with _lock(path):
-            pass
+        if _is_locked(path):
+            raise _still_running(path, read_record(path).pid)
     require_writable_parent(path)
 
 
@@ -206,17 +217,22 @@ def create(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
     require_free(path, force=force)
     record.started, record.pid, record.argv = _now(), os.getpid(), sys.argv[1:]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         temporary.mkdir()
         record.write(temporary)
-        if path.exists():
-            shutil.rmtree(path)
+        if force and (path / RECORD).is_file():
+            with _lock(path):
+                path.rename(aside)
+        elif path.is_dir():
+            path.rmdir()  # Fails when somebody has put something there meanwhile, as the renaming does.
         temporary.rename(path)
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    with _writing(Run(path, record)) as run:
+        shutil.rmtree(aside, ignore_errors=True)
+    with _lock(path), _written_by(Run(path, record)) as run:
         yield run
 
 
@@ -233,51 +249,65 @@ def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
         UsageError: the data is not what the run began with.
     """
     with _lock(path):
-        before = read_record(path)
-    if before.data != record.data:
-        then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
-        raise UsageError(
-            f"the data has changed since {path} was started: {then} then, {now} with other content now",
-            hint="Put the old data back, or train anew",
-        )
-    if before.machine != record.machine:
-        then, now = (json.dumps(machine) for machine in (before.machine, record.machine))
-        progress.warn(
-            f"the run began on another machine or other versions, so its weights may differ: {then}, now {now}"
-        )
-    before.pid = os.getpid()
-    with _writing(Run(path, before)) as run:
-        run.resume()
-        yield run
+        before = RunRecord.model_validate_json((path / RECORD).read_bytes())
+        if before.status == "finished":
+            raise UsageError(f"{path} is finished already")
+        if before.data != record.data:
+            then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
+            raise UsageError(
+                f"the data has changed since {path} was started: {then} then, {now} with other content now",
+                hint="Put the old data back, or train anew",
+            )
+        if before.machine != record.machine:
+            then, now = (json.dumps(machine) for machine in (before.machine, record.machine))
+            progress.warn(f"begun on another machine or versions, so the weights may differ: {then}, now {now}")
+        before.pid = os.getpid()
+        with _written_by(Run(path, before)) as run:
+            run.resume()
+            yield run
 
 
 @contextlib.contextmanager
-def _writing(run: Run) -> Iterator[Run]:
-    with _lock(run.path):
-        try:
-            yield run
-        except BaseException:
-            if run.record.status != "finished":
-                run.interrupt()
-            raise
+def _written_by(run: Run) -> Iterator[Run]:
+    try:
+        yield run
+    except BaseException:
+        if run.record.status != "finished":
+            run.interrupt()
+        raise
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Hold the lock of a run; the operating system lets it go when the process ends, however it ends."""
-    lock = filelock.FileLock(path / ".lock", timeout=0)
+    lock = filelock.FileLock(path / _LOCK, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise SurroundingsError(
-            f"{path} is still running (process {read_record(path).pid})", hint="Wait for it, or stop it"
-        ) from None
+        raise _still_running(path, read_record(path).pid) from None
     except OSError as error:
-        raise from_os_error(error) from error
+        raise from_os_error(error, path) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _is_locked(path: Path) -> bool:
+    """Say whether a process holds the lock of a run."""
+    if not (path / _LOCK).exists():
+        return False
+    try:
+        with filelock.FileLock(path / _LOCK, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+    except OSError:  # A place that cannot be written has no writer.
+        return False
+
+
+def _still_running(path: Path, pid: int) -> SurroundingsError:
+    return SurroundingsError(f"{path} is still running (process {pid})", hint="Wait for it, or stop it")
 
 
 def jsonl(records: Iterable[dict[str, Any]]) -> str:

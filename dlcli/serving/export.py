@@ -39,15 +39,22 @@ class _Served(tf.Module):  # type: ignore[misc]
         }
 
 
-def export_savedmodel(predictor: Predictor, out: Path) -> None:
-    """Write a SavedModel that takes raw strings, whole or not at all.
+def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[str] = ()) -> float | None:
+    """Write a SavedModel that takes raw strings: whole and verified, or not at all.
 
     Its signature `serving_default` takes `text`, strings (n,), and gives `label`, strings (n,), `probabilities`,
     float32 (n, classes), and `class_names`, strings (n, classes), in the order of the probabilities.
 
     Args:
         predictor: the run.
-        out: a folder that does not exist or is empty.
+        out: where; an artefact that stands there is replaced when the new one is ready.
+        verify_with: raw items to run through the run and the artefact.
+
+    Returns:
+        the largest difference of a probability; None without items.
+
+    Raises:
+        ModelError: the artefact does not answer as the run; `out` is as it was.
     """
     served = _Served(predictor)
     with replacing(out) as temporary:
@@ -61,32 +68,39 @@ def export_savedmodel(predictor: Predictor, out: Path) -> None:
             "validation": predictor.record.scores,
         }
         write_text(temporary / _EXTRA / "dlcli.json", json.dumps(card, indent=2) + "\n")
+        return verify_savedmodel(predictor, temporary, verify_with) if verify_with else None
 
 
-def verify_savedmodel(predictor: Predictor, out: Path, items: Sequence[str]) -> float:
+def verify_savedmodel(predictor: Predictor, path: Path, items: Sequence[str]) -> float:
     """Run raw items through the run and through the artefact.
 
     Args:
         predictor: the run.
-        out: the SavedModel, which is loaded with TensorFlow alone.
-        items: raw items.
+        path: the SavedModel, which is loaded with TensorFlow alone.
+        items: raw items, at least one.
 
     Returns:
         the largest difference of a probability.
 
     Raises:
-        ModelError: it is over `TOLERANCE`, or a label differs; names the worst item.
+        ModelError: it is over `TOLERANCE` (names the worst item), or the class names differ.
     """
     expected = predictor.probabilities(items)
-    signature = tf.saved_model.load(str(out)).signatures["serving_default"]
+    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     answers = [signature(text=tf.constant(items[start : start + 64])) for start in range(0, len(items), 64)]
+    names = [name.decode() for name in answers[0]["class_names"][0].numpy()]
+    if names != predictor.labels:
+        raise ModelError(f"the export does not answer as the run: its classes are {names}, not {predictor.labels}")
     actual: np.ndarray[Any, Any] = np.concatenate([answer["probabilities"].numpy() for answer in answers])
+    labels = [label.decode() for answer in answers for label in answer["label"].numpy()]
+    if labels != [names[best] for best in actual.argmax(axis=1)]:
+        raise ModelError("the export does not answer as the run: its labels are not its most probable classes")
     differences = np.abs(expected - actual).max(axis=1)
     worst = int(differences.argmax())
     if not differences[worst] <= TOLERANCE:
         raise ModelError(
-            f"{out} does not answer as the run: its probabilities differ by up to {differences[worst]:.2g} "
+            f"the export does not answer as the run: its probabilities differ by up to {differences[worst]:.2g} "
             f"(tolerance {TOLERANCE:g}), most for item {worst + 1} of {len(items)}",
-            hint="Do not ship it; please report this",
+            hint="It was not kept; please report this",
         )
     return float(differences[worst])

@@ -17,6 +17,7 @@ from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
 from dlcli.errors import ModelError
 
 _BATCH = 256
+_DOMAINS = ("text",)
 
 
 class Predictor:
@@ -36,6 +37,8 @@ class Predictor:
         self.record: RunRecord = open_finished(path)
         self.labels = self.record.labels
         # The domain's module also registers the layers that its models are made of.
+        if self.record.domain not in _DOMAINS:
+            raise ModelError(f"{path} is of the domain {self.record.domain!r}, expected one of {', '.join(_DOMAINS)}")
         domain = importlib.import_module(f"dlcli.{self.record.domain}.domain")
         self.pipeline: Pipeline = domain.load_pipeline(path / PIPELINE)
         try:

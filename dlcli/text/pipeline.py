@@ -24,11 +24,12 @@ from dlcli.errors import DataError, ModelError
 from dlcli.text.config import TextPipelineConfig
 from dlcli.text.vocabulary import Vocabulary, most_frequent
 
-# Tags (a letter, / or ! follows the bracket, so that "<3" and "a < b" stay), entities, and white space beyond ASCII,
-# which TensorFlow's split does not know.
-_HTML = r"</?[A-Za-z!][^<>]*>|&[A-Za-z]{2,8};|&#[0-9]{1,6};"
-_SPACES = r"[\x{85}\x{A0}\x{1680}\x{2000}-\x{200B}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]"
+# Tags (a letter, / or ! follows the bracket, so that "<3" and "a < b" stay), entities, and white space that
+# TensorFlow's split does not know; NUL, at which its lower-casing would stop.
+_HTML = r"</?[A-Za-z!][^<>]*>|&[A-Za-z][A-Za-z0-9]{1,7};|&#[0-9]{1,7};|&#[Xx][0-9A-Fa-f]{1,6};"
+_SPACES = r"[\x{00}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200B}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]"
 _WORD = r"\p{L}\p{M}\p{N}_"
+_LOCALE_LETTERS = (("İ", "i̇"), ("Ì", "ì"), ("Í", "í"), ("Ĩ", "ĩ"))
 _FINGERPRINTS = 2**63 - 1
 # The 64-bit golden ratio, as a signed number (Knuth, The Art of Computer Programming, 6.4).
 _MIX = -7046029254386353131
@@ -49,7 +50,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
     Example:
         >>> pipeline, _ = TextPipeline.adapt(["good film", "bad film"], TextPipelineConfig(ngrams=1, min_count=1))
         >>> pipeline.ids(tf.constant(["a good film"])).numpy().tolist()  # doctest: +SKIP
-        [[2, 1]]
+        [[1, 2]]
     """
 
     def __init__(self, config: TextPipelineConfig, vocabulary: Vocabulary) -> None:
@@ -69,7 +70,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
             texts: strings, shape (n,).
 
         Returns:
-            int32, ragged (n, None): each known n-gram of a text once, words first, then pairs, and so on.
+            int32, ragged (n, None): each known n-gram of a text once, in ascending order.
         """
         words = tokens(texts, self.config)
         return _distinct(self._table.lookup(ngram_keys(words, self.config.ngrams)), words.row_splits)
@@ -208,9 +209,14 @@ def tokens(texts: tf.Tensor, config: TextPipelineConfig) -> tf.RaggedTensor:
         strings, ragged (n, None): runs of letters, marks, digits and underscores; with `punctuation='keep'` also every
         other visible character, alone.
     """
-    if config.lowercase:
-        texts = tf.strings.lower(texts, encoding="utf-8")
     texts = tf.strings.regex_replace(texts, f"{_HTML}|{_SPACES}" if config.strip_html else _SPACES, " ")
+    if config.lowercase:
+        # Lower-casing beyond ASCII follows the machine's locale: in Turkish "I" would lose its dot. So the letters
+        # that locales treat in ways of their own are done first.
+        texts = tf.strings.lower(texts)
+        for upper, lower in _LOCALE_LETTERS:
+            texts = tf.strings.regex_replace(texts, upper, lower)
+        texts = tf.strings.lower(texts, encoding="utf-8")
     if config.punctuation == "keep":
         texts = tf.strings.regex_replace(texts, rf"([^{_WORD}\s])", r" \1 ")
     else:
@@ -249,12 +255,14 @@ def _distinct(ids: tf.Tensor, row_splits: tf.Tensor) -> tf.RaggedTensor:
     Returns:
         int32, ragged (texts, None), in ascending order, without 0.
     """
-    rows = tf.RaggedTensor.from_row_splits(tf.reshape(ids, [-1]), row_splits * ids.shape[1], validate=False)
+    # An empty row at the end, because the count does not take no rows at all.
+    splits = tf.concat([row_splits, row_splits[-1:]], axis=0) * ids.shape[1]
+    rows = tf.RaggedTensor.from_row_splits(tf.reshape(ids, [-1]), splits, validate=False)
     # A count per row in small hash tables: five times faster than tf.unique over the whole chunk.
     found = tf.sparse.bincount(rows, axis=-1, binary_output=True).indices
     known = tf.boolean_mask(found, found[:, 1] > 0)
     return tf.RaggedTensor.from_value_rowids(
-        tf.cast(known[:, 1], tf.int32), known[:, 0], nrows=rows.nrows(), validate=False
+        tf.cast(known[:, 1], tf.int32), known[:, 0], nrows=rows.nrows() - 1, validate=False
     )
 
 

@@ -170,10 +170,15 @@ def cell(row: Row, column: str, path: Path) -> str:
     """Return a cell as text; whole numbers and truth values of JSON are turned into it."""
     value = row.cells[column]
     if isinstance(value, str):
+        if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
+            raise DataError(f"{path}, {row.where}: {column!r} holds a NUL or half a character", hint="Delete the row")
         return value
     if isinstance(value, (bool, int)):
         return str(value)
-    raise DataError(f"{path}, {row.where}: expected text in {column!r}, got {type(value).__name__}")
+    raise DataError(
+        f"{path}, {row.where}: expected text in {column!r}, got {type(value).__name__}",
+        hint="Put it in quotes, or delete the row",
+    )
 
 
 def _open(path: Path, encoding: str) -> TextIO:
@@ -189,7 +194,7 @@ def _table(file: TextIO, path: Path, kind: str, required: tuple[str, ...]) -> It
     start = 1
     try:
         header = next(reader, [])
-        _check_columns(header, path, required)
+        _check_columns(header, str(path), required)
         start = reader.line_num + 1
         for cells in reader:
             if len(cells) == len(header):
@@ -214,15 +219,16 @@ def _without_nul(file: TextIO, path: Path) -> Iterator[str]:
         yield line
 
 
-def _check_columns(header: list[str], path: Path, required: tuple[str, ...]) -> None:
+def _check_columns(header: list[str], where: str, required: tuple[str, ...]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
+        raise DataError(f"{where}: column {twice[0]!r} stands twice in the header", hint="Rename one of them")
     for name in required:
         if name not in header:
             option = "--text-column" if name == required[0] else "--label-column"
             raise DataError(
-                f"{path} has no column {name!r}; its columns are: {', '.join(header)}", hint=f"Name yours with {option}"
+                f"{where} has no column {name!r}; its columns are: {', '.join(header)}",
+                hint=f"Name yours with {option}",
             )
 
 
@@ -232,14 +238,14 @@ def _jsonl(file: TextIO, path: Path, required: tuple[str, ...]) -> Iterator[Row]
             continue
         try:
             cells = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: not valid JSON ({error})", hint="One JSON object a line") from None
         if not isinstance(cells, dict):
-            raise DataError(f"{path}, line {number}: expected a JSON object, got {type(cells).__name__}")
-        try:
-            _check_columns(list(cells), path, required)
-        except DataError as error:
-            raise DataError(f"line {number}: {error.message}", hint=error.hint) from None
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object, got {type(cells).__name__}",
+                hint='One object a line, such as {"text": "...", "label": "..."}',
+            )
+        _check_columns(list(cells), f"{path}, line {number}", required)
         yield Row(where=f"line {number}", cells=cells)
 
 

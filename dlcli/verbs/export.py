@@ -55,8 +55,6 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     Returns:
         where it is.
     """
-    import shutil
-
     from dlcli.core.files import require_writable_parent
     from dlcli.core.run import read_record
 
@@ -71,19 +69,15 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     texts = _texts(config, record.config) if config.verify else []
 
     progress.begin("loading the run")
-    from dlcli.serving.export import export_savedmodel, verify_savedmodel
+    from dlcli.serving.export import export_savedmodel
     from dlcli.serving.predictor import Predictor
 
     predictor = Predictor(config.run)
-    progress.begin("exporting")
-    if out.exists():
-        shutil.rmtree(out)
-    export_savedmodel(predictor, out)
-    result = ExportResult(run=config.run, out=out, format=config.format, verified=len(texts))
-    if texts:
-        progress.begin("verifying")
-        result.largest_difference = verify_savedmodel(predictor, out, texts)
-    return result
+    progress.begin("exporting and verifying" if texts else "exporting")
+    difference = export_savedmodel(predictor, out, verify_with=texts)
+    return ExportResult(
+        run=config.run, out=out, format=config.format, verified=len(texts), largest_difference=difference
+    )
 
 
 def _texts(config: ExportConfig, trained: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import sys
@@ -14,7 +15,7 @@ from pydantic import Field, model_validator
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError, SurroundingsError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
@@ -39,7 +40,7 @@ class PredictConfig(TrainedTextConfig):
     )
     text: tuple[str, ...] = option((), "A text to classify; may be given several times.", metavar="TEXT")
     out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
-    format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; CSV when nothing says otherwise.")
+    format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; without it that of --out or DATA.")
     proba: bool = option(False, "Add the probability of every class.")
     force: bool = option(False, "Replace the file at --out.")
 
@@ -100,7 +101,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     record = read_record(config.run)
     if config.out is not None:
         if config.out.exists() and not config.force:
-            raise UsageError(f"{config.out} exists already", hint="Add --force to replace it")
+            raise SurroundingsError(f"{config.out} exists already", hint="Add --force to replace it")
         require_writable_parent(config.out)
     column = config.text_column or record.config["text_column"]
     rows = _rows(config, column)
@@ -116,8 +117,8 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     predictor = Predictor(config.run)
     answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
-    endings = {".jsonl": "jsonl", ".ndjson": "jsonl"}
-    form = config.format or (endings.get(config.out.suffix.lower(), "csv") if config.out else "csv")
+    place = config.out or config.data or Path("stdout.csv")
+    form = config.format or ("jsonl" if place.suffix.lower() in (".jsonl", ".ndjson") else "csv")
     result = PredictResult(run=config.run, out=config.out, labels=predictor.labels, rows=answers, format=form)
     if config.text:
         result.predictions = list(answers)
@@ -137,8 +138,13 @@ def write_rows(rows: Iterator[dict[str, Any]], stream: TextIO, form: str) -> int
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             continue
         if writer is None:
-            writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n", extrasaction="ignore")
+            writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
             writer.writeheader()
+        if row.keys() - set(writer.fieldnames):
+            raise DataError(
+                f"row {count} has columns that the first one lacks: {', '.join(row.keys() - set(writer.fieldnames))}",
+                hint="CSV has the same columns in every row: use --format jsonl",
+            )
         writer.writerow(row)
     return count
 
@@ -150,9 +156,20 @@ def _rows(config: PredictConfig, column: str) -> Iterator[tuple[str, dict[str, A
     if config.text:
         yield from ((text, {"text": text}) for text in config.text)
     elif str(config.data) == _STDIN:
-        yield from ((line.rstrip("\r\n"), {"text": line.rstrip("\r\n")}) for line in sys.stdin)
+        yield from ((text, {"text": text}) for text in _stdin_lines(config.encoding))
     elif config.data is not None:
         yield from read_texts(resolve_input(config.data), column=column, encoding=config.encoding)
+
+
+def _stdin_lines(encoding: str) -> Iterator[str]:
+    # A test may put text in the place of stdin, which has no bytes below it.
+    stream = io.TextIOWrapper(sys.stdin.buffer, encoding=encoding) if hasattr(sys.stdin, "buffer") else sys.stdin
+    try:
+        for line in stream:
+            yield line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        found = f"stdin: 0x{error.object[error.start]:02x} is not {encoding}"
+        raise DataError(found, hint="Name its encoding, such as --encoding latin-1") from None
 
 
 def _classify(

@@ -40,7 +40,7 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
         argument=True,
         metavar="DATA",
     )
-    val: Path | None = option(None, "Validation data, read as DATA is; without it --val-split.", metavar="DATA")
+    val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
 
     @model_validator(mode="after")
     def _data_or_resume(self) -> TrainTextConfig:
@@ -96,6 +96,8 @@ def train_text(config: TrainTextConfig, progress: Progress) -> TrainTextResult:
     from dlcli.core.run import create, default_path, open_finished, read_record, reopen, require_free
 
     if config.resume is not None:
+        if beside := config.model_fields_set & {"out", "force", "dry_run"}:
+            raise UsageError(f"--{min(beside).replace('_', '-')} does not go with --resume, which goes on in its place")
         path, record = config.resume, read_record(config.resume)
         config = _recorded(record, config, path)
         if record.status == "finished":

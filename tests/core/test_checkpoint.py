@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.tiny import Killed, linear, vectors
 
+from core.tiny import Killed, linear, vectors
 from dlcli.core import checkpoint as checkpoint_module
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
@@ -193,7 +193,7 @@ def test_every_truncation_is_a_model_error(folder: Path) -> None:
 def test_a_missing_checkpoint_is_a_model_error(folder: Path) -> None:
     save_epochs(folder, compiled(), [1])
     (folder / "epoch-1.npz").unlink()
-    with pytest.raises(ModelError, match="epoch-1.npz is damaged"):
+    with pytest.raises(ModelError, match=r"epoch-1\.npz is damaged"):
         Checkpoints(folder, compiled()).restore()
 
 
@@ -202,7 +202,7 @@ def test_a_checkpoint_of_another_model_is_a_model_error(folder: Path) -> None:
     other = linear(classes=5, dropout=0.4)
     other.compile(optimizer="adam", loss="mse")
     other.optimizer.build(other.trainable_variables)
-    with pytest.raises(ModelError, match="epoch-1.npz is damaged"):
+    with pytest.raises(ModelError, match=r"epoch-1\.npz is damaged"):
         Checkpoints(folder, other).restore()
 
 
@@ -210,7 +210,7 @@ def test_a_checkpoint_of_another_model_is_a_model_error(folder: Path) -> None:
 def test_a_damaged_state_is_a_model_error(folder: Path, content: bytes) -> None:
     save_epochs(folder, compiled(), [1])
     (folder / "state.json").write_bytes(content)
-    with pytest.raises(ModelError, match="state.json is damaged"):
+    with pytest.raises(ModelError, match=r"state\.json is damaged"):
         Checkpoints(folder, compiled()).restore()
 
 

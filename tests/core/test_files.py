@@ -64,8 +64,9 @@ def test_a_full_disk_in_the_block_is_named(old: Path) -> None:
     with pytest.raises(SurroundingsError) as caught, replacing(old) as temporary:
         temporary.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json")
-    assert caught.value.message == "the disk is full: x.json"
-    assert caught.value.hint == "Free some space, then run the same command again"
+    assert caught.value.message.startswith("the disk is full")
+    assert "x.json" in caught.value.message
+    assert caught.value.hint
     assert_untouched(old)
 
 

@@ -188,10 +188,13 @@ class TestLife:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / "r"
-        with pytest.raises(SurroundingsError, match="the disk is full"), create(path, new_record(), force=False) as run:
-            with monkeypatch.context() as patch:
-                patch.setattr(run_module, "write_text", _full)
-                finish(run)
+        with (
+            pytest.raises(SurroundingsError, match="the disk is full"),
+            monkeypatch.context() as patch,
+            create(path, new_record(), force=False) as run,
+        ):
+            patch.setattr(run_module, "write_text", _full)
+            finish(run)
         with pytest.raises(ModelError, match="was interrupted"):
             open_finished(path)
         with resumed(path) as again:
@@ -308,7 +311,7 @@ class TestRecord:
     @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
     def test_what_is_no_run_is_a_model_error(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
         make(tmp_path / "x")
-        with pytest.raises(ModelError, match="is not a run: it has no run.json"):
+        with pytest.raises(ModelError, match=r"is not a run: it has no run\.json"):
             read_record(tmp_path / "x")
 
     @pytest.mark.parametrize(
@@ -370,7 +373,7 @@ class TestDamage:
 
     def test_a_lost_pipeline(self, finished: Path) -> None:
         shutil.rmtree(finished / "pipeline")
-        with pytest.raises(ModelError, match="vocabulary.tsv is missing"):
+        with pytest.raises(ModelError, match=r"vocabulary\.tsv is missing"):
             open_finished(finished)
 
     def test_other_files_do_not_matter(self, finished: Path) -> None:
