@@ -77,12 +77,14 @@ def guarded(arguments: list[str] | None, *, debug: bool) -> int:
         # The reader of the pipe went away. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as end:  # Click's way out of shell completion.
+        return end.code if isinstance(end.code, int) else 0
     except (KeyboardInterrupt, click.Abort):
         return _report("interrupted", _INTERRUPTED)
     except Terminated:
         return _report("terminated", _TERMINATED)
     except BaseException as error:
-        if debug and not isinstance(error, SystemExit):
+        if debug:
             import traceback
 
             traceback.print_exc()

@@ -363,3 +363,12 @@ def test_a_signal_ends_a_training_that_can_be_resumed(
     assert left["argv"] == arguments
     assert dlcli("inspect", out).code == 0
     assert "--resume" in dlcli("predict", out, "--text", "good").err
+
+
+def test_shell_completion_knows_verbs_and_options(dlcli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_DLCLI_COMPLETE", "bash_complete")
+    for words, expected in (("dlcli tr", "plain,train-text"), ("dlcli train-text --epo", "plain,--epochs")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+        outcome = dlcli()
+        assert (outcome.code, outcome.out.split(), outcome.err) == (0, [expected], "")

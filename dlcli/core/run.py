@@ -153,7 +153,9 @@ class Run:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def resume(self) -> None:
-        """Say in `run.json` that the run is being written again."""
+        """Remove what a killed writer left half-written, and say in `run.json` that the run is being written again."""
+        for unfinished in self.path.rglob(".*.tmp*"):
+            unfinished.unlink(missing_ok=True)
         self._write("running")
 
     def interrupt(self) -> None:
@@ -280,7 +282,8 @@ def _written_by(run: Run) -> Iterator[Run]:
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Hold the lock of a run; the operating system lets it go when the process ends, however it ends."""
-    lock = filelock.FileLock(path / _LOCK, timeout=0)
+    # A moment's patience: somebody may be looking whether the lock is held.
+    lock = filelock.FileLock(path / _LOCK, timeout=0.3)
     try:
         lock.acquire()
     except filelock.Timeout:

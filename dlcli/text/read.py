@@ -70,7 +70,7 @@ def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") ->
     require_exists(path)
     found = Texts(source=str(path))
     if path.is_dir():
-        root = path / part if part in parts_of(path) else path
+        root = _part(path, part)
         for name, file in _labelled_files(root):
             _append(found, read_text_file(file, config.encoding), name, str(file))
     else:
@@ -264,6 +264,18 @@ def _bad_bytes(path: Path, encoding: str, error: UnicodeError) -> DataError:
                 break
             offset += len(line)
     return DataError(f"{path} is not {encoding} ({error})", hint="Name its encoding with --encoding")
+
+
+def _part(path: Path, part: str) -> Path:
+    """Return the part of a folder, or the folder itself where it has no parts."""
+    parts = parts_of(path)
+    if part in parts:
+        return path / part
+    if "train" in parts:
+        raise DataError(
+            f"{path} has {', '.join(f'{name}/' for name in parts)} and no {part}/", hint="Name the folder to take"
+        )
+    return path
 
 
 def _labelled_files(root: Path) -> Iterator[tuple[str, Path]]:
