@@ -25,11 +25,11 @@ SETTINGS = {
     "to trigrams": "--ngrams 3",
     "punctuation dropped": "--punctuation drop",
     "n-grams that occur once too": "--min-count 1",
-    "embeddings of 4": "--embedding-dim 4 --lr 0.005",
-    "embeddings of 16": "--embedding-dim 16 --lr 0.003",
+    "embeddings of 4": "--embedding-dim 4 --lr 0.01",
+    "embeddings of 16": "--embedding-dim 16 --lr 0.005",
     "n-gram dropout 0.3": "--ngram-dropout 0.3",
     "no label smoothing": "--label-smoothing 0",
-    "batches of 64": "--batch-size 64 --lr 0.004",
+    "batches of 64": "--batch-size 64 --lr 0.003",
 }
 HEADER = ("setting", "flags", "accuracy", "log loss", "best epoch", "seconds", "parameters")
 

@@ -64,7 +64,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     with contextlib.suppress(ValueError):  # Not in the main thread: somebody else handles signals.
         signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(guarded(arguments, debug=debug))
+    code = guarded(arguments, debug=debug)
+    sys.stderr.flush()
+    if "tensorflow" in sys.modules:
+        # All is written; to take TensorFlow apart piece by piece would cost up to a second.
+        os._exit(code)
+    sys.exit(code)
 
 
 def guarded(arguments: list[str] | None, *, debug: bool) -> int:

@@ -74,9 +74,9 @@ class TrainingConfig(Config):
     section = "Training"
 
     epochs: int = option(8, "Train for at most this many passes over the data.", ge=1)
-    batch_size: int = option(256, "Items in a training step.", ge=1)
+    batch_size: int = option(512, "Items in a training step.", ge=1)
     optimizer: Literal["adam", "sgd"] = option("adam", "The optimizer.")
-    lr: float = option(0.01, "The learning rate.", gt=0)
+    lr: float = option(0.02, "The learning rate.", gt=0)
     label_smoothing: float = option(
         0.1, "Share of each label's weight that is spread over all classes (Szegedy et al. 2016).", ge=0, lt=1
     )
