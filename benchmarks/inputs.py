@@ -6,6 +6,7 @@ import lzma
 import random
 import shutil
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 from measure import NotMeasured
@@ -67,7 +68,7 @@ def split_imdb(source: Path, work: Path) -> tuple[Path, Path]:
     return train, validation
 
 
-def write_rows(path: Path, rows: "itertools.islice[list[str]] | deque[list[str]]") -> None:
+def write_rows(path: Path, rows: Iterable[list[str]]) -> None:
     """Write rows of text and label under the header text,label."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
