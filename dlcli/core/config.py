@@ -78,7 +78,7 @@ class TrainingConfig(Config):
     optimizer: Literal["adam", "sgd"] = option("adam", "The optimizer.")
     lr: float = option(0.02, "The learning rate.", gt=0)
     label_smoothing: float = option(
-        0.1, "Share of each label's weight that is spread over all classes (Szegedy et al. 2016).", ge=0, lt=1
+        0.05, "Share of each label's weight that is spread over all classes (Szegedy et al. 2016).", ge=0, lt=1
     )
     class_weight: str = option(
         "none",

@@ -2,8 +2,9 @@
 
     python tests/trust/kill.py --kills 30
 
-Each round starts `dlcli train-text` (early stopping and n-gram dropout on), sends SIGKILL at a random moment, resumes the
-run until it is finished, and compares every weight and the whole history, less its times, with the uninterrupted run's.
+Each round starts `dlcli train-text` (early stopping and n-gram dropout on), sends SIGKILL at a random moment, resumes
+the run until it is finished, and compares every weight and the whole history, less its times, with the uninterrupted
+run's.
 One kill in five falls anywhere in the life of the process; the others fall after the run directory was made, where
 there is something to lose. Prints a line a round; the exit code is 1 when any round differs.
 """
@@ -28,7 +29,20 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
-SETTINGS = "--ngrams 2 --ngram-dropout 0.3 --epochs 12 --patience 4 --batch-size 16 --lr 0.001".split()
+SETTINGS = [
+    "--ngrams",
+    "2",
+    "--ngram-dropout",
+    "0.3",
+    "--epochs",
+    "12",
+    "--patience",
+    "4",
+    "--batch-size",
+    "16",
+    "--lr",
+    "0.001",
+]
 # Seconds between two looks whether the run directory is there.
 _LOOK = 0.01
 
