@@ -11,7 +11,8 @@ help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
 quickstart: $(VENV)/.run  ## Install, then train, judge, use and export a text classifier
-	$(BIN)/dlcli run quickstart
+	@$(BIN)/dlcli run quickstart
+	@echo "The command is $(BIN)/dlcli; 'source $(BIN)/activate' makes it dlcli."
 
 test: $(VENV)/.dev  ## Run the tests (TESTS=tests/text for a part)
 	$(BIN)/python -m pytest $(TESTS)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from dlcli import __version__
-from dlcli.errors import DiskFullError, DlcliError, NumbersError, Terminated, UsageError, from_os_error
+from dlcli.errors import DiskFullError, DlcliError, NumbersError, Terminated, UsageError, from_os_error, printable
 from dlcli.verbs import VERBS, Action, Verb, find_verb
 
 _BUG = 1
@@ -117,7 +117,7 @@ def _known(error: BaseException) -> DlcliError | None:
 
 def _help_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
-    return f"See {context.command_path} --help" if context else "See dlcli --help"
+    return f"See {context.command_path} --help" if context else "See the verb's --help"
 
 
 def _execute(
@@ -140,8 +140,6 @@ def _execute(
 
 
 def _report(message: str, code: int) -> int:
-    from dlcli.console import printable
-
     print(f"dlcli: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING
 
+from dlcli.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def printable(text: str) -> str:
-    """Replace control characters, so that a name in the data cannot steer the terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Console:
@@ -40,7 +34,7 @@ class Console:
         """Show a new stage in place of the last one."""
         if self._fancy:
             self.close()
-            self._bar = _make_bar()
+            self._bar = _make_bar(counted=total is not None)
             self._bar.start()
             self._bar.add_task(printable(task), total=total)
         elif self.verbosity >= 1 and total is None:
@@ -80,7 +74,7 @@ class Console:
         print(printable(text), file=sys.stderr, flush=True)
 
 
-def _make_bar() -> Bar:
+def _make_bar(*, counted: bool) -> Bar:
     # Rich takes 60 ms to import: only where there is a terminal to draw on.
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -88,8 +82,7 @@ def _make_bar() -> Bar:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
+        *((BarColumn(bar_width=30), MofNCompleteColumn()) if counted else ()),
         TimeElapsedColumn(),
         console=RichConsole(stderr=True, no_color=bool(os.environ.get("NO_COLOR"))),
         transient=True,

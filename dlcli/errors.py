@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
 
 GATE_NOT_MET = 7
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class DlcliError(Exception):
@@ -96,6 +98,11 @@ def from_os_error(error: OSError, path: object = None) -> DlcliError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(path)
     return SurroundingsError(f"{error.strerror or error}" + (f": {path}" if path else ""))
+
+
+def printable(text: str) -> str:
+    """Replace control characters, so that a name in the data cannot steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

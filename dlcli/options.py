@@ -152,10 +152,11 @@ def _parameters(model: type[Any]) -> list[click.Parameter]:
 
 def _argument(field: str, info: FieldInfo) -> click.Parameter:
     kind, many = _click_type(info.annotation)
+    name = _extra(info)["metavar"] or field.upper()
     return click.Argument(
         [field],
         type=kind,
-        metavar=_extra(info)["metavar"] or field.upper(),
+        metavar=name if info.is_required() else f"[{name}]",
         required=False,  # The config says what is missing: one message for flags and recipes.
         nargs=-1 if many else 1,
         help=info.description or "",

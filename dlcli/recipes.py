@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.progress import Progress
 from dlcli.errors import DlcliError, UsageError, nearest
-from dlcli.options import check_settings, make_config, require_known
+from dlcli.options import check_settings, flag, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
 from dlcli.verbs.result import Result
@@ -146,6 +147,24 @@ def run(recipe: Recipe, progress: Progress) -> Outcome:
     if recipe.summary:
         outcome.summary = str(fill(recipe.summary.strip(), known))
     return outcome
+
+
+def command_lines(recipe: Recipe) -> dict[str, str]:
+    """Return what one would type for each step; references to results of earlier steps stay as they are."""
+    lines = {}
+    for step in recipe.steps:
+        model = find_verb(step.use).load().config
+        words = ["dlcli", step.use]
+        for field, value in step.with_.items():
+            name = flag(field, model)
+            for item in value if isinstance(value, list) else [value]:
+                if item is False or item is True:
+                    words.append(name if item else name.replace("--", "--no-", 1))
+                else:
+                    shown = fill(item, recipe.shared) if recipe.shared.keys() >= set(_references(item)) else item
+                    words += [shlex.quote(str(shown))] if name == name.upper() else [name, shlex.quote(str(shown))]
+        lines[step.name] = " ".join(words).replace("'${", "${").replace("}'", "}")
+    return lines
 
 
 def fill(value: Any, known: dict[str, Any]) -> Any:

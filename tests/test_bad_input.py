@@ -85,7 +85,7 @@ BAD_DATA: list[Any] = [
         [f"line {99 * 41 + 1}, byte {99 * len(GOOD)}:"],
         id="cut-off-character",
     ),
-    pytest.param("a.csv", GOOD.encode("utf-16"), "", 3, ["a.csv, line 1, byte 0:", "0xff"], id="utf-16"),
+    pytest.param("a.csv", GOOD.encode("utf-16"), "", 3, ["a.csv is UTF-16", "--encoding utf-16"], id="utf-16"),
     pytest.param("a.csv", GOOD, "--encoding klingon", 2, ["--encoding", "'klingon'", "latin-1"], id="encoding"),
     pytest.param("a.csv", GOOD + "a\0b,pos\n", "", 3, ["a.csv, line 42", "NUL"], id="nul"),
     pytest.param("a.csv", GOOD + '"open,pos\n' + GOOD, "", 3, ["a.csv, line 42", "never closed"], id="quote"),
@@ -424,7 +424,7 @@ def test_a_run_that_was_stopped(dlcli: Command, run: Path, status: str) -> None:
 def test_resume_takes_no_changed_setting(dlcli: Command, stopped: Path) -> None:  # noqa: F811
     before = snapshot(stopped)
     outcome = dlcli("train-text", "--resume", stopped, "--lr", "0.5", "--epochs", "4", "--ngrams", "3")
-    check(outcome, 2, "--lr (the run has 0.01, got 0.5)", "--ngrams (the run has 2, got 3)")
+    check(outcome, 2, "--lr (the run has 0.02, got 0.5)", "--ngrams (the run has 2, got 3)")
     assert "--epochs" not in outcome.err
     assert snapshot(stopped) == before
 
@@ -509,3 +509,34 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(
     assert dlcli("train-text", "--resume", "o").code == 0
     assert same_weights(Path("o"), whole)
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08\x00rest", "is compressed with gzip, expected plain text. Unpack it first"),
+        (b"PK\x03\x04rest", "is a zip archive or an Excel file, expected plain text. Unpack it, or save it as CSV"),
+        (b"text;label\na;b\n", "separated by something else"),
+        (b"Text,Label\na,b\n", "Did you mean --text-column Text?"),
+    ],
+)
+def test_a_table_of_another_kind_is_named(
+    dlcli: Callable[..., Outcome], tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    outcome = dlcli("train-text", "a.csv")
+    assert (outcome.code, len(outcome.lines)) == (3, 1)
+    assert words in outcome.err
+
+
+def test_an_output_of_an_unknown_kind_is_refused(dlcli: Callable[..., Outcome], run: Path) -> None:
+    outcome = dlcli("predict", run, "--text", "good", "--out", "p.xlsx")
+    assert outcome.code == 2
+    assert ".csv, .jsonl, .ndjson" in outcome.err
+
+
+def test_labels_cannot_steer_the_terminal(dlcli: Callable[..., Outcome], tiny: Path) -> None:
+    tiny.write_text(tiny.read_text().replace(",pos", ",\x1b[31mRED"), encoding="utf-8")
+    outcome = dlcli("train-text", tiny, "--out", "r", "--epochs", "1")
+    assert outcome.code == 0
+    assert "\x1b" not in outcome.out + outcome.err + dlcli("inspect", "r").out

@@ -81,8 +81,9 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def describe_epoch(state: TrainingState, config: TrainingConfig) -> str:
-    """Return the last epoch as one line."""
+    """Return the last epoch as one line that fits 80 columns; a star marks the best one so far."""
     record = state.history[-1]
-    scores = "  ".join(f"{name} {record[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
-    best = "  (best)" if state.wait == 0 else ""
+    names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
+    scores = "  ".join(f"{short} {record[name]:.4f}" for name, short in names.items())
+    best = " *" if state.wait == 0 else ""
     return f"epoch {record['epoch']}/{config.epochs}  {scores}  {record['seconds']:.1f} s{best}"

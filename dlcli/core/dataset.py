@@ -98,7 +98,7 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
             raise DataError(
                 f"class {name!r} has {int(np.sum(labels == label))} row(s) and {len(candidates)} different text(s); "
                 "a split needs at least two",
-                hint="Add rows, drop the class, or give validation data with --val",
+                hint="Check --label-column, add rows, or give validation data with --val",
             )
         wanted = max(1, round(fraction * int(sizes[candidates].sum())))
         taken = np.cumsum(sizes[candidates])

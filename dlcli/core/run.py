@@ -84,7 +84,7 @@ def read_record(path: Path) -> RunRecord:
     try:
         record = RunRecord.model_validate_json((path / RECORD).read_bytes())
     except OSError:
-        raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Train one with --out") from None
+        raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Expected the directory of a run") from None
     except ValidationError as error:
         raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
     if record.status == "running" and not _is_locked(path):
@@ -192,7 +192,9 @@ def require_free(path: Path, *, force: bool) -> None:
     Raises:
         SurroundingsError: it is not empty, or its place is not writable.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not path.is_dir():
+        raise SurroundingsError(f"{path} is a file, expected a folder for the run", hint="Choose another --out")
+    if path.exists() and any(path.iterdir()):
         if not (path / RECORD).is_file():
             raise SurroundingsError(f"{path} is not empty, and no run of ours", hint="Choose another --out")
         if not force:

@@ -17,6 +17,16 @@ TABLES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjs
 # A class of IMDB's own layout that is none: reviews without a label.
 NOT_A_CLASS = "unsup"
 SPLITS = ("train", "val", "test")
+_OTHER_KINDS = {
+    b"\x1f\x8b": ("compressed with gzip", "Unpack it first"),
+    b"\xfd7zXZ": ("compressed with xz", "Unpack it first"),
+    b"PK\x03\x04": ("a zip archive or an Excel file", "Unpack it, or save it as CSV"),
+    b"\xff\xfe": ("UTF-16", "Add --encoding utf-16"),
+    b"\xfe\xff": ("UTF-16", "Add --encoding utf-16"),
+    b"\x89PNG": ("a picture", "Name a table of texts"),
+    b"\xff\xd8\xff": ("a picture", "Name a table of texts"),
+    b"%PDF": ("a PDF", "Name a table of texts"),
+}
 
 csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
 
@@ -109,6 +119,7 @@ def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> I
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty", hint="Expected a header and at least two rows")
+    _require_text(path, encoding)
     with _open(path, encoding) as file:
         try:
             yield from _jsonl(file, path, required) if kind == "jsonl" else _table(file, path, kind, required)
@@ -189,6 +200,15 @@ def _open(path: Path, encoding: str) -> TextIO:
         raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
 
 
+def _require_text(path: Path, encoding: str) -> None:
+    """Refuse files of other kinds by their first bytes, whatever their names say."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    for magic, (kind, remedy) in _OTHER_KINDS.items():
+        if start.startswith(magic) and not encoding.lower().startswith("utf-16"):
+            raise DataError(f"{path} is {kind}, expected plain text", hint=remedy)
+
+
 def _table(file: TextIO, path: Path, kind: str, required: tuple[str, ...]) -> Iterator[Row]:
     reader = csv.reader(_without_nul(file, path), strict=True, delimiter="\t" if kind == "tsv" else ",")
     start = 1
@@ -225,11 +245,19 @@ def _check_columns(header: list[str], where: str, required: tuple[str, ...]) -> 
         raise DataError(f"{where}: column {twice[0]!r} stands twice in the header", hint="Rename one of them")
     for name in required:
         if name not in header:
-            option = "--text-column" if name == required[0] else "--label-column"
+            shown = ", ".join(column if len(column) <= 40 else column[:40] + "..." for column in header)
             raise DataError(
-                f"{where} has no column {name!r}; its columns are: {', '.join(header)}",
-                hint=f"Name yours with {option}",
+                f"{where} has no column {name!r}; its columns are: {shown}", hint=_column_hint(header, name, required)
             )
+
+
+def _column_hint(header: list[str], name: str, required: tuple[str, ...]) -> str:
+    """Say what is probably wrong with a table that has not the column that is looked for."""
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        return "The columns seem to be separated by something else: CSV takes commas, a file ending in .tsv tabs"
+    option = "--text-column" if name == required[0] else "--label-column"
+    alike = [column for column in header if column.lower() == name.lower()]
+    return f"Did you mean {option} {alike[0]}?" if alike else f"Name yours with {option}"
 
 
 def _jsonl(file: TextIO, path: Path, required: tuple[str, ...]) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, SurroundingsError
+from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
@@ -24,6 +24,7 @@ from dlcli.verbs.result import Result, table
 # Texts that are classified together: a table of any length streams through in bounded memory.
 _CHUNK = 16_384
 _STDIN = "-"
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 class PredictConfig(TrainedTextConfig):
@@ -36,7 +37,7 @@ class PredictConfig(TrainedTextConfig):
         None,
         "A CSV, TSV or JSONL file, a folder of .txt files, or - for stdin, one text a line.",
         argument=True,
-        metavar="[DATA]",
+        metavar="DATA",
     )
     text: tuple[str, ...] = option((), "A text to classify; may be given several times.", metavar="TEXT")
     out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
@@ -47,7 +48,7 @@ class PredictConfig(TrainedTextConfig):
     @model_validator(mode="after")
     def _one_source(self) -> PredictConfig:
         if bool(self.text) == (self.data is not None):
-            raise ValueError("expected either DATA or --text, the texts to classify")
+            raise ValueError("expected either DATA (a file, a folder, or - for stdin) or --text, the texts to classify")
         return self
 
 
@@ -100,6 +101,10 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     record = read_record(config.run)
     if config.out is not None:
+        if config.format is None and config.out.suffix.lower() not in ("", *_FORMATS):
+            raise UsageError(
+                f"--out: expected a file ending in {', '.join(_FORMATS)}, got {config.out}", hint="Or give --format"
+            )
         if config.out.exists() and not config.force:
             raise SurroundingsError(f"{config.out} exists already", hint="Add --force to replace it")
         require_writable_parent(config.out)
@@ -107,7 +112,8 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     rows = _rows(config, column)
     first = next(rows, None)
     if first is None:
-        raise DataError(f"{config.data} has no texts to classify")
+        source = "stdin" if str(config.data) == _STDIN else config.data
+        raise DataError(f"{source} has no texts to classify")
     taken = sorted({"prediction", "probability"} & first[1].keys())
     if taken:
         raise DataError(f"{config.data} has a column {taken[0]!r} already", hint="Rename it")
@@ -117,8 +123,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
 
     predictor = Predictor(config.run)
     answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
-    place = config.out or config.data or Path("stdout.csv")
-    form = config.format or ("jsonl" if place.suffix.lower() in (".jsonl", ".ndjson") else "csv")
+    form = config.format or _FORMATS.get((config.out or config.data or Path()).suffix.lower(), "csv")
     result = PredictResult(run=config.run, out=config.out, labels=predictor.labels, rows=answers, format=form)
     if config.text:
         result.predictions = list(answers)

@@ -7,6 +7,8 @@ from typing import TextIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dlcli.errors import printable
+
 
 class Result(BaseModel):
     """The base of all results."""
@@ -21,7 +23,8 @@ class Result(BaseModel):
 
     def write(self, stream: TextIO, *, as_json: bool) -> None:
         """Write the result: one JSON object, or its text."""
-        stream.write((self.model_dump_json(indent=2, by_alias=True) if as_json else self.text()) + "\n")
+        text = self.model_dump_json(indent=2, by_alias=True) if as_json else printable(self.text())
+        stream.write(text + "\n")
 
     def check(self) -> None:
         """Raise a `GateError` when a gate was not met; called after the result was written."""
@@ -34,7 +37,7 @@ def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> s
         rows: cells, as many in each row.
         header: titles of the columns, if any.
     """
-    lines = [header, *rows] if header else rows
+    lines = [tuple(_one_line(cell) for cell in row) for row in ([header, *rows] if header else rows)]
     widths = [max(len(row[column]) for row in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
@@ -46,6 +49,10 @@ def table(rows: Sequence[tuple[str, ...]], *, header: tuple[str, ...] = ()) -> s
 
 def facts(rows: list[tuple[str, str]]) -> str:
     """Align names and values, names with nothing to say left out."""
-    kept = [(name, value) for name, value in rows if value]
+    kept = [(name, _one_line(value)) for name, value in rows if value]
     width = max(len(name) for name, _ in kept)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in kept)
+
+
+def _one_line(cell: str) -> str:
+    return cell.replace("\n", "\\n")

@@ -64,9 +64,8 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
         return RunResult(recipe="", steps=titles, summary=facts(list(titles.items())))
     recipe = recipes.load(recipes.find(config.recipe), config.set)
     if config.dry_run:
-        steps = {step.name: {"use": step.use, "with": step.with_} for step in recipe.steps}
-        lines = [(step.name, f"dlcli {step.use}  {step.with_}") for step in recipe.steps]
-        return RunResult(recipe=config.recipe, steps=steps, summary=facts(lines))
+        commands = recipes.command_lines(recipe)
+        return RunResult(recipe=config.recipe, steps=commands, summary="\n".join(commands.values()))
     outcome = recipes.run(recipe, progress)
     return RunResult(
         recipe=config.recipe,

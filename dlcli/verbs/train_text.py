@@ -104,10 +104,10 @@ def train_text(config: TrainTextConfig, progress: Progress) -> TrainTextResult:
             progress.note(f"{path} is finished already")
             return _result(open_finished(path), path)
         return _train(config, lambda fresh: reopen(path, fresh, progress), progress)
-    if config.dry_run:
-        return _train(config, None, progress)
     path = config.out or default_path("train-text")
     require_free(path, force=config.force)
+    if config.dry_run:
+        return _train(config, None, progress)
     return _train(config, lambda fresh: create(path, fresh, force=config.force), progress)
 
 
@@ -118,7 +118,7 @@ def _recorded(record: RunRecord, given: TrainTextConfig, path: Path) -> TrainTex
     config = TrainTextConfig.model_validate(record.config)
     before, now = _settings(config), _settings(given)
     changed = [
-        f"--{name.replace('_', '-')} (the run has {before[name]!r}, got {now[name]!r})"
+        f"{_flag(name)} (the run has {before[name]!r}, got {now[name]!r})"
         for name in sorted(given.model_fields_set - _NOT_OF_THE_RUN)
         if before[name] != now[name]
     ]
@@ -133,6 +133,7 @@ def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progres
     texts, validation = _read(config, progress)
 
     # From here on it takes TensorFlow: bad data is found before its seconds of start-up.
+    progress.begin("starting TensorFlow")
     from dlcli.core import dataset, devices
     from dlcli.core.fit import Labelled, best_scores, train
     from dlcli.core.run import RunRecord
@@ -220,12 +221,16 @@ def _read(config: TrainTextConfig, progress: Progress) -> tuple[Texts, Texts | N
     return kept[0], kept[1] if len(kept) > 1 else None
 
 
+def _flag(name: str) -> str:
+    return "DATA" if name == "data" else f"--{name.replace('_', '-')}"
+
+
 def _settings(config: TrainTextConfig) -> dict[str, Any]:
     """Return the settings that make the run, with paths that hold from any directory."""
     settings = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
     for name in ("data", "val"):
         path = getattr(config, name)
-        settings[name] = str(resolve_input(path).absolute()) if path is not None else None
+        settings[name] = str(resolve_input(path).resolve()) if path is not None else None
     return settings
 
 

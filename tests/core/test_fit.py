@@ -295,7 +295,7 @@ def test_progress_hears_of_every_epoch_and_step(tmp_path: Path) -> None:
     assert Told.begun == [("epoch 1/2", 4), ("epoch 2/2", 4)]
     assert Told.steps == 8
     assert [line.split("  ")[0] for line in Told.lines] == ["epoch 1/2", "epoch 2/2"]
-    assert Told.lines[0].endswith("(best)")
+    assert Told.lines[0].endswith(" *")
 
 
 def test_the_model_is_compiled_by_the_core(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ BAD = {
         b"text,label\ngood,pos\nsch\xf6n,pos\n",
         "{path}, line 3, byte 23: 0xf6 is not utf-8",
     ),
-    "UTF-16": ("x.csv", "text,label\na,b\n".encode("utf-16"), "{path}, line 1, byte 0: 0xff is not utf-8"),
+    "UTF-16": ("x.csv", "text,label\na,b\n".encode("utf-16"), "{path} is UTF-16, expected plain text"),
     "bad JSON": (
         "x.jsonl",
         '{"text": "a", "label": "b"}\n{"text": \n',

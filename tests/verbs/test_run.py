@@ -25,11 +25,11 @@ def test_without_a_name_the_recipes_are_listed(dlcli: Command) -> None:
 def test_a_dry_run_shows_the_steps_and_runs_none(dlcli: Command, tmp_path: Path) -> None:
     outcome = dlcli("run", "quickstart", "--dry-run")
     assert outcome.code == 0
-    assert [line.split()[:3] for line in outcome.out.splitlines()] == [
-        ["train", "dlcli", "train-text"],
-        ["judge", "dlcli", "evaluate"],
-        ["ask", "dlcli", "predict"],
-        ["ship", "dlcli", "export"],
+    assert outcome.out.splitlines() == [
+        "dlcli train-text sample_data/reviews.csv --ngrams 2 --out runs/quickstart --force",
+        "dlcli evaluate ${train.run} sample_data/reviews-test.csv",
+        "dlcli predict ${train.run} --text 'not good at all' --text 'not bad at all, I would watch it again'",
+        "dlcli export ${train.run} --format savedmodel --verify 64",
     ]
     assert list(tmp_path.iterdir()) == []
 
