@@ -361,10 +361,10 @@ def test_a_signal_ends_a_training_that_can_be_resumed(
     assert "--resume" in dlcli("predict", out, "--text", "good").err
 
 
-def test_shell_completion_knows_verbs_and_options(dlcli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_DLCLI_COMPLETE", "bash_complete")
-    for words, expected in (("dlcli tr", "plain,train-text"), ("dlcli train-text --epo", "plain,--epochs")):
-        monkeypatch.setenv("COMP_WORDS", words)
-        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
-        outcome = dlcli()
-        assert (outcome.code, outcome.out.split(), outcome.err) == (0, [expected], "")
+@pytest.mark.parametrize(
+    ("words", "expected"), [("dlcli tr", "plain,train-text"), ("dlcli train-text --epo", "plain,--epochs")]
+)
+def test_shell_completion_knows_verbs_and_options(words: str, expected: str) -> None:
+    wanted = {"_DLCLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    ended = subprocess.run(PYTHON, env=os.environ | wanted, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, [expected], "")
