@@ -11,7 +11,6 @@ import errno
 import re
 from collections.abc import Iterable
 
-GATE_NOT_MET = 7
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -31,7 +30,7 @@ class DlcliError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        stop = "" if self.message.endswith((".", "?", ")?")) else "."
+        stop = "" if self.message.endswith((".", "?")) else "."
         return f"{self.message}{stop} {self.hint}" if self.hint else self.message
 
 
@@ -68,7 +67,7 @@ class NumbersError(DlcliError):
 class GateError(DlcliError):
     """A score that a gate asked for was not reached."""
 
-    exit_code = GATE_NOT_MET
+    exit_code = 7
 
 
 class Terminated(BaseException):

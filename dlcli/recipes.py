@@ -157,14 +157,22 @@ def command_lines(recipe: Recipe) -> dict[str, str]:
         words = ["dlcli", step.use]
         for field, value in step.with_.items():
             name = flag(field, model)
+            if isinstance(value, bool):
+                if value != model.model_fields[field].default:
+                    words.append(name if value else name.replace("--", "--no-", 1))
+                continue
             for item in value if isinstance(value, list) else [value]:
-                if item is False or item is True:
-                    words.append(name if item else name.replace("--", "--no-", 1))
-                else:
-                    shown = fill(item, recipe.shared) if recipe.shared.keys() >= set(_references(item)) else item
-                    words += [shlex.quote(str(shown))] if name == name.upper() else [name, shlex.quote(str(shown))]
-        lines[step.name] = " ".join(words).replace("'${", "${").replace("}'", "}")
+                shown = _typed(item, recipe.shared)
+                words += [name, shown] if name.startswith("--") else [shown]
+        lines[step.name] = " ".join(words)
     return lines
+
+
+def _typed(value: Any, shared: dict[str, Any]) -> str:
+    """Return a value as one types it in a shell; a reference to a result, which is not known yet, as it stands."""
+    if not set(_references(value)) <= shared.keys():
+        return str(value)
+    return shlex.quote(str(fill(value, shared)))
 
 
 def fill(value: Any, known: dict[str, Any]) -> Any:
