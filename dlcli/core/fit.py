@@ -16,12 +16,10 @@ from dlcli.core.callbacks import Epochs
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.config import TrainingConfig
 from dlcli.core.domain import Inputs
+from dlcli.core.forward import AHEAD, Forward, row_numbers
 from dlcli.core.optimizers import make_optimizer
 from dlcli.core.progress import Progress
 from dlcli.core.run import Run
-
-# Batches made ahead of the step that takes them.
-_AHEAD = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +28,19 @@ class Labelled:
 
     inputs: Inputs
     labels: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The end of a training.
+
+    Attributes:
+        state: where it ended; its history has the scores of `best_epoch`.
+        outputs: float32 (items, classes), the best model's answers on the validation data, in its order.
+    """
+
+    state: TrainingState
+    outputs: np.ndarray[Any, Any]
 
 
 def train(
@@ -41,7 +52,7 @@ def train(
     config: TrainingConfig,
     run: Run,
     progress: Progress,
-) -> TrainingState:
+) -> Trained:
     """Train a model, from the beginning or from the run's last checkpoint; leave the best weights in it.
 
     A resumed training repeats the stopped one bit for bit on the same kind of machine: the order of the data is a
@@ -57,7 +68,7 @@ def train(
         progress: told of steps and epochs.
 
     Returns:
-        where the training ended; its history has the scores of `best_epoch`.
+        where the training ended, and the best model's answers on the validation data.
 
     Raises:
         NumbersError: the loss became NaN or infinite; the run keeps the last good epoch.
@@ -92,7 +103,7 @@ def train(
             verbose=0,
         )
     checkpoints.restore_best(state)
-    return state
+    return Trained(state=state, outputs=Forward(model)(validation.inputs))
 
 
 def finished(state: TrainingState, config: TrainingConfig) -> bool:
@@ -105,13 +116,6 @@ def best_scores(state: TrainingState) -> dict[str, int | float]:
     record = state.history[state.best_epoch - 1]
     scores = {name.removeprefix("val_"): value for name, value in record.items() if name.startswith("val_")}
     return {"accuracy": scores.pop("accuracy"), **scores, "best_epoch": state.best_epoch, "epochs": state.epoch}
-
-
-def row_numbers(batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
-    """Return batches of row numbers as a dataset: what `Inputs.dataset` takes."""
-    spec = tf.TensorSpec([None], tf.int64)
-    numbers = tf.data.Dataset.from_generator(batches.__iter__, output_signature=spec)
-    return numbers.apply(tf.data.experimental.assert_cardinality(len(batches)))
 
 
 class _Targets:
@@ -136,7 +140,7 @@ class _Targets:
         """Return (inputs, targets) or (inputs, targets, weights) for batches of row numbers."""
         numbers = row_numbers(batches)
         both = tf.data.Dataset.zip((self.inputs.dataset(numbers), numbers.map(self._of)))
-        return both.map(lambda inputs, targets: (inputs, *targets)).prefetch(_AHEAD)
+        return both.map(lambda inputs, targets: (inputs, *targets)).prefetch(AHEAD)
 
     def _of(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         labels = tf.gather(self.labels, rows)

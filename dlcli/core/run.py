@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import filelock
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.files import hashes, replacing, require_writable_parent, sha256, write_text
@@ -31,11 +32,12 @@ MODEL = "model.keras"
 PIPELINE = "pipeline"
 HISTORY = "history.jsonl"
 METRICS = "metrics.json"
+VALIDATION = "validation.npz"
 CHECKPOINTS = "checkpoints"
 LOG = "log.txt"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
-HASHED = (MODEL, PIPELINE, HISTORY, METRICS)
+HASHED = (MODEL, PIPELINE, HISTORY, METRICS, VALIDATION)
 
 Status = Literal["running", "interrupted", "finished"]
 
@@ -135,18 +137,29 @@ class Run:
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{_now()}  {line}\n")
 
-    def finish(self, model: Any, *, scores: dict[str, int | float], history: list[dict[str, Any]]) -> None:
+    def finish(
+        self,
+        model: Any,
+        *,
+        scores: dict[str, int | float],
+        history: list[dict[str, Any]],
+        validation: dict[str, np.ndarray[Any, Any]],
+    ) -> None:
         """Write the model, its history and its scores, and commit them with `run.json`.
 
         Args:
             model: a Keras model with the best weights.
             scores: on the validation data.
             history: a record for each epoch.
+            validation: `labels`, int64 (n,), and the best epoch's `outputs`, float32 (n, classes), for what is
+                chosen on validation data later.
         """
         with replacing(self.path / MODEL) as temporary:
             model.save(temporary)
         write_text(self.history, jsonl(history))
         write_text(self.path / METRICS, json.dumps(scores, indent=2) + "\n")
+        with replacing(self.path / VALIDATION) as temporary:
+            np.savez(temporary, **validation)  # type: ignore[arg-type]
         self.record.scores = scores
         self.record.hashes = hashes(self.path, *HASHED)
         self._write("finished")

@@ -85,7 +85,7 @@ def verify_savedmodel(predictor: Predictor, path: Path, items: Sequence[str]) ->
     Raises:
         ModelError: it is over `TOLERANCE` (names the worst item), or the class names differ.
     """
-    expected = predictor.probabilities(items)
+    expected = predictor.outputs(items)
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     answers = [signature(text=tf.constant(items[start : start + 64])) for start in range(0, len(items), 64)]
     names = [name.decode() for name in answers[0]["class_names"][0].numpy()]

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.backend import keras, tf
-from dlcli.core.batches import ordered_batches
+from dlcli.core.backend import keras
 from dlcli.core.domain import Pipeline
-from dlcli.core.fit import row_numbers
+from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
 from dlcli.errors import ModelError
 
-_BATCH = 256
 _DOMAINS = ("text",)
 
 
@@ -45,21 +43,17 @@ class Predictor:
             self.model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
-        self._forward = tf.function(lambda batch: self.model(batch, training=False), reduce_retracing=True)
+        self.probabilistic = self.record.model.get("outputs", "probabilities") == "probabilities"
+        self._forward = Forward(self.model)
 
-    def probabilities(self, items: Sequence[str]) -> np.ndarray[Any, Any]:
+    def outputs(self, items: Sequence[str]) -> np.ndarray[Any, Any]:
         """Classify raw items.
 
         Args:
             items: what the run's domain reads, such as texts.
 
         Returns:
-            float32 (items, classes), rows that sum to 1.
+            float32 (items, classes); the largest of a row is the predicted class. Where `probabilistic` the rows are
+            probabilities that sum to 1, else (a run trained with a hinge loss) scores without bounds.
         """
-        inputs = self.pipeline.encode(items)
-        result = np.zeros((len(items), len(self.labels)), dtype=np.float32)
-        if len(items):
-            batches = ordered_batches(inputs.lengths, batch_size=_BATCH)
-            for rows, batch in zip(batches, inputs.dataset(row_numbers(batches)), strict=True):
-                result[rows] = self._forward(batch).numpy()
-        return result
+        return self._forward(self.pipeline.encode(items))

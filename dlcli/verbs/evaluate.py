@@ -108,7 +108,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     predictor = Predictor(config.run)
     labels = label_ids(texts.labels, predictor.labels, where=str(data))
     progress.begin(f"classifying {len(texts.texts):,} texts")
-    probabilities = predictor.probabilities(texts.texts)
+    probabilities = predictor.outputs(texts.texts)
     predicted = probabilities.argmax(axis=1)
     found = metrics.scores(labels, probabilities)
     met = config.min_accuracy is None or found["accuracy"] >= config.min_accuracy

@@ -181,7 +181,7 @@ def _classify(
     rows: Iterator[tuple[str, dict[str, Any]]], predictor: Any, *, proba: bool, progress: Progress
 ) -> Iterator[dict[str, Any]]:
     while chunk := list(itertools.islice(rows, _CHUNK)):
-        probabilities = predictor.probabilities([text for text, _ in chunk])
+        probabilities = predictor.outputs([text for text, _ in chunk])
         for (_, cells), row in zip(chunk, probabilities, strict=True):
             best = int(row.argmax())
             answer = {"prediction": predictor.labels[best], "probability": round(float(row[best]), 6)}

@@ -21,7 +21,6 @@ from dlcli.verbs.result import Result, facts
 
 if TYPE_CHECKING:
     from dlcli.core.run import Run, RunRecord
-    from dlcli.text.read import Texts
 
     _OpenRun = Callable[[RunRecord], AbstractContextManager[Run]]
 
@@ -130,7 +129,18 @@ def _recorded(record: RunRecord, given: TrainTextConfig, path: Path) -> TrainTex
 def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progress) -> TrainTextResult:
     """Read, split, make ids, train, save; without a run to open, stop before training."""
     started = time.perf_counter()
-    texts, validation = _read(config, progress)
+    from dlcli.text.corpus import read_corpus
+
+    assert config.data is not None
+    corpus = read_corpus(
+        config.data,
+        val=config.val,
+        columns=config,
+        val_split=config.val_split,
+        seed=config.seed,
+        progress=progress,
+    )
+    training, validation = corpus.training, corpus.validation
 
     # From here on it takes TensorFlow: bad data is found before its seconds of start-up.
     progress.begin("starting TensorFlow")
@@ -139,29 +149,21 @@ def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progres
     from dlcli.core.run import RunRecord
     from dlcli.text.domain import TextDomain
 
-    names = dataset.label_names(texts.labels)
-    labels = dataset.label_ids(texts.labels, names, where=texts.source)
-    fingerprint = dataset.fingerprint(texts.texts, texts.labels)
-    if validation is None:
-        parts = dataset.split(texts.texts, labels, names, share=config.val_split, seed=config.seed)
-        held_out, held_out_labels = [texts.texts[row] for row in parts.validation], labels[parts.validation]
-        items, labels = [texts.texts[row] for row in parts.training], labels[parts.training]
-    else:
-        held_out_labels = dataset.label_ids(validation.labels, names, where=validation.source)
-        held_out, items = validation.texts, texts.texts
-        fingerprint = dataset.fingerprint([fingerprint, *held_out], ["", *validation.labels])
-    weights = dataset.class_weights(config.class_weight, labels, names)
-
+    weights = dataset.class_weights(config.class_weight, training.labels, corpus.names)
     with devices.use(config.device) as device:
         domain = TextDomain(config.take(TextPipelineConfig), config.take(TextModelConfig), seed=config.seed)
-        fitted = domain.fit(items, labels, len(names), progress)
+        fitted = domain.fit(training.texts, training.labels, len(corpus.names), progress)
         record = RunRecord(
             verb="train-text",
             domain="text",
             config=_settings(config),
             seed=config.seed,
-            labels=names,
-            data={"fingerprint": fingerprint, "training": len(items), "validation": len(held_out)},
+            labels=corpus.names,
+            data={
+                "fingerprint": corpus.fingerprint,
+                "training": len(training.texts),
+                "validation": len(validation.texts),
+            },
             machine=devices.describe(),
             device=device,
             model={"name": config.model, "parameters": int(fitted.model.count_params())},
@@ -173,17 +175,22 @@ def _train(config: TrainTextConfig, open_run: _OpenRun | None, progress: Progres
             progress.note(f"run directory: {run.path}")
             with _saying_how_to_go_on(run, progress):
                 fitted.pipeline.save(run.pipeline)
-                state = train(
+                trained = train(
                     fitted.model,
-                    Labelled(inputs=fitted.inputs, labels=labels),
-                    Labelled(inputs=fitted.pipeline.encode(held_out), labels=held_out_labels),
+                    Labelled(inputs=fitted.inputs, labels=training.labels),
+                    Labelled(inputs=fitted.pipeline.encode(validation.texts), labels=validation.labels),
                     class_weights=weights,
                     config=config,
                     run=run,
                     progress=progress,
                 )
                 progress.begin("saving the run")
-                run.finish(fitted.model, scores=best_scores(state), history=state.history)
+                run.finish(
+                    fitted.model,
+                    scores=best_scores(trained.state),
+                    history=trained.state.history,
+                    validation={"labels": validation.labels, "outputs": trained.outputs},
+                )
     return _result(run.record, run.path)
 
 
@@ -199,26 +206,6 @@ def _saying_how_to_go_on(run: Run, progress: Progress) -> Iterator[None]:
     except DiskFullError as error:
         error.hint = f"Free some space, then go on with: {command}"
         raise
-
-
-def _read(config: TrainTextConfig, progress: Progress) -> tuple[Texts, Texts | None]:
-    """Read the training texts, and the validation texts where there are any of their own."""
-    from dlcli.text.read import parts_of, read_labelled
-
-    assert config.data is not None
-    path = resolve_input(config.data)
-    progress.begin(f"reading {path}")
-    found = [read_labelled(path, config)]
-    if config.val is not None:
-        found.append(read_labelled(resolve_input(config.val), config, part="val"))
-    elif "val" in parts_of(path):
-        found.append(read_labelled(path, config, part="val"))
-    for texts in found:
-        if texts.blank:
-            some = ", ".join(texts.blank[:3]) + (", ..." if len(texts.blank) > 3 else "")
-            progress.warn(f"{texts.source}: {len(texts.blank):,} blank texts are left out ({some})")
-    kept = [texts.without_blanks() if texts.blank else texts for texts in found]
-    return kept[0], kept[1] if len(kept) > 1 else None
 
 
 def _flag(name: str) -> str:

@@ -305,6 +305,6 @@ def test_the_model_is_compiled_by_the_core(tmp_path: Path) -> None:
     with opened(tmp_path / "r") as run:
         config = TrainingConfig(epochs=1, lr=0.25, optimizer="sgd")
         data = vectors(64), vectors(32, seed=1)
-        state = train(model, *data, class_weights=None, config=config, run=run, progress=Silent())
+        state = train(model, *data, class_weights=None, config=config, run=run, progress=Silent()).state
     assert type(model.optimizer).__name__ == "SGD"
     assert state.history[0]["learning_rate"] == pytest.approx(0.25)

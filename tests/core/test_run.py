@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dlcli.core import run as run_module
@@ -62,7 +63,12 @@ def finish(run: Run) -> None:
     (run.pipeline / "vocabulary.tsv").write_text("good\t2\n")
     run.checkpoints.mkdir()
     (run.checkpoints / "state.json").write_text("{}")
-    run.finish(Model(), scores={"accuracy": 0.5}, history=[{"epoch": 1, "loss": 0.7}])
+    run.finish(
+        Model(),
+        scores={"accuracy": 0.5},
+        history=[{"epoch": 1, "loss": 0.7}],
+        validation={"labels": np.array([0, 1]), "outputs": np.full((2, 2), 0.5, np.float32)},
+    )
 
 
 @pytest.fixture
@@ -93,7 +99,13 @@ class TestLife:
         record = open_finished(path)
         assert record.status == "finished"
         assert record.scores == {"accuracy": 0.5}
-        assert record.hashes.keys() == {"model.keras", "pipeline/vocabulary.tsv", "history.jsonl", "metrics.json"}
+        assert record.hashes.keys() == {
+            "model.keras",
+            "pipeline/vocabulary.tsv",
+            "history.jsonl",
+            "metrics.json",
+            "validation.npz",
+        }
         assert record.started <= record.finished
         assert json.loads((path / "metrics.json").read_text()) == {"accuracy": 0.5}
         assert (path / "history.jsonl").read_text() == '{"epoch": 1, "loss": 0.7}\n'
@@ -340,7 +352,7 @@ class TestRecord:
 
 
 class TestDamage:
-    NAMES = ("model.keras", "pipeline/vocabulary.tsv", "history.jsonl", "metrics.json")
+    NAMES = ("model.keras", "pipeline/vocabulary.tsv", "history.jsonl", "metrics.json", "validation.npz")
 
     @pytest.mark.parametrize("name", NAMES)
     def test_a_missing_file(self, finished: Path, name: str) -> None:

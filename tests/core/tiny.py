@@ -81,7 +81,7 @@ def fit(
             config=TrainingConfig(**settings),
             run=run,
             progress=progress or Silent(),
-        )
+        ).state
 
 
 class Killed(BaseException):

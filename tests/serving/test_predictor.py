@@ -13,7 +13,6 @@ import pytest
 from dlcli.core.backend import keras, tf
 from dlcli.core.files import sha256
 from dlcli.errors import ModelError, UsageError
-from dlcli.serving import predictor as predictor_module
 from dlcli.serving.predictor import Predictor
 
 REVIEWS = Path(__file__).resolve().parents[2] / "sample_data" / "reviews-test.csv"
@@ -35,44 +34,44 @@ def texts() -> list[str]:
 
 
 def test_answers_stand_in_the_order_of_the_items(predictor: Predictor, texts: list[str]) -> None:
-    together = predictor.probabilities(texts)
-    alone = np.concatenate([predictor.probabilities([text]) for text in texts[:12]])
+    together = predictor.outputs(texts)
+    alone = np.concatenate([predictor.outputs([text]) for text in texts[:12]])
     np.testing.assert_allclose(together[:12], alone, atol=1e-6)
     order = np.random.default_rng(1).permutation(len(texts))
-    np.testing.assert_allclose(predictor.probabilities([texts[place] for place in order]), together[order], atol=1e-6)
+    np.testing.assert_allclose(predictor.outputs([texts[place] for place in order]), together[order], atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 64, 10_000])
 def test_the_size_of_a_batch_changes_nothing(
     predictor: Predictor, texts: list[str], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = predictor.probabilities(texts[:60])
-    monkeypatch.setattr(predictor_module, "_BATCH", size)
-    np.testing.assert_allclose(predictor.probabilities(texts[:60]), expected, atol=1e-6)
+    expected = predictor.outputs(texts[:60])
+    monkeypatch.setattr(predictor._forward, "batch_size", size)
+    np.testing.assert_allclose(predictor.outputs(texts[:60]), expected, atol=1e-6)
 
 
 def test_answers_are_those_of_the_model_on_the_graph_s_ids(run: Path, predictor: Predictor, texts: list[str]) -> None:
     model = keras.saving.load_model(run / "model.keras", compile=False)
     expected = model(predictor.pipeline.graph(tf.constant(texts))).numpy()
-    answers = predictor.probabilities(texts)
+    answers = predictor.outputs(texts)
     np.testing.assert_allclose(answers, expected, atol=1e-6)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     assert (answers.shape, answers.dtype) == ((len(texts), 2), np.float32)
 
 
 def test_no_items_have_no_answers(predictor: Predictor) -> None:
-    assert predictor.probabilities([]).shape == (0, 2)
+    assert predictor.outputs([]).shape == (0, 2)
 
 
 def test_texts_without_a_known_word_have_the_answer_of_an_empty_one(predictor: Predictor) -> None:
-    answers = predictor.probabilities(["", "xyzzy", "<br />"])
+    answers = predictor.outputs(["", "xyzzy", "<br />"])
     np.testing.assert_array_equal(answers, answers[[0, 0, 0]])
     assert np.isfinite(answers).all()
 
 
 def test_it_learnt_what_the_words_say(predictor: Predictor) -> None:
     assert predictor.labels == ["neg", "pos"]
-    answers = predictor.probabilities(["I loved it. It was wonderful.", "I hated it. It was dull and boring."])
+    answers = predictor.outputs(["I loved it. It was wonderful.", "I hated it. It was dull and boring."])
     assert answers.argmax(axis=1).tolist() == [1, 0]
 
 
@@ -86,7 +85,7 @@ class TestDamage:
         (path / "run.json").write_text(json.dumps(record | fields))
 
     def test_a_copy_of_a_run_works(self, copy: Path) -> None:
-        assert Predictor(copy).probabilities(["good"]).shape == (1, 2)
+        assert Predictor(copy).outputs(["good"]).shape == (1, 2)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="does not exist"):

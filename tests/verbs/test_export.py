@@ -66,7 +66,7 @@ def test_plain_tensorflow_gives_the_same_answers(run: Path, served: Path, tmp_pa
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    expected = Predictor(run).probabilities(texts)
+    expected = Predictor(run).outputs(texts)
     assert np.abs(np.array(answer["probabilities"]) - expected).max() < 1e-5
     assert answer["label"] == [["neg", "pos"][row.argmax()] for row in expected]
     assert answer["class_names"] == [["neg", "pos"]] * len(texts)

@@ -63,7 +63,7 @@ def expected(run: Path) -> list[tuple[str, float]]:
     """Return the answers of the run to the first twenty held-out reviews."""
     from dlcli.serving.predictor import Predictor
 
-    probabilities = Predictor(run).probabilities([row["text"] for row in read_csv(REVIEWS_TEST)[:20]])
+    probabilities = Predictor(run).outputs([row["text"] for row in read_csv(REVIEWS_TEST)[:20]])
     return [(["neg", "pos"][row.argmax()], pytest.approx(float(row.max()), abs=2e-6)) for row in probabilities]
 
 

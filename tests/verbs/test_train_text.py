@@ -46,6 +46,7 @@ def test_the_run_directory(run: Path) -> None:
         "pipeline/vocabulary.tsv",
         "history.jsonl",
         "metrics.json",
+        "validation.npz",
         "log.txt",
     }
 
@@ -73,6 +74,7 @@ def test_the_hashes_are_those_of_the_files(run: Path) -> None:
         "pipeline/vocabulary.tsv",
         "history.jsonl",
         "metrics.json",
+        "validation.npz",
     }
     for name, value in hashes.items():
         assert hashlib.sha256((run / name).read_bytes()).hexdigest() == value

@@ -1,0 +1,100 @@
+"""The data of a training: labelled texts, cleaned of blank ones and split into a training and a validation side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.core import dataset
+from dlcli.core.dataset import IntArray
+from dlcli.core.progress import Progress
+from dlcli.resources import resolve_input
+from dlcli.text.config import TextDataConfig
+from dlcli.text.read import Texts, parts_of, read_labelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """Texts with the label id of each."""
+
+    texts: list[str]
+    labels: IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What a run learns from and what it validates on.
+
+    Attributes:
+        names: the label names; an id is a place in them.
+        training: what to learn from.
+        validation: what picks the best epoch.
+        fingerprint: SHA-256 over all texts and labels in their order.
+    """
+
+    names: list[str]
+    training: Side
+    validation: Side
+    fingerprint: str
+
+
+def read_corpus(
+    data: Path,
+    *,
+    val: Path | None,
+    columns: TextDataConfig,
+    val_split: float | int,
+    seed: int,
+    progress: Progress,
+) -> Corpus:
+    """Read the data of a training; the same arguments and files give the same two sides.
+
+    Args:
+        data: a table, or a folder with a folder for each class; its `val/` counts.
+        val: validation data of its own; without it a part of `data`.
+        columns: where text and label stand.
+        val_split: share or count of the items to validate on, when there are none of their own.
+        seed: of the split.
+        progress: told of stages, and of blank texts that are left out.
+
+    Raises:
+        UsageError: a path that does not exist.
+        DataError: bad content, with its line; a class that is in one side only.
+    """
+    path = resolve_input(data)
+    progress.begin(f"reading {path}")
+    texts = _without_blanks(read_labelled(path, columns), progress)
+    held_out = None
+    if val is not None:
+        held_out = _without_blanks(read_labelled(resolve_input(val), columns, part="val"), progress)
+    elif "val" in parts_of(path):
+        held_out = _without_blanks(read_labelled(path, columns, part="val"), progress)
+
+    names = dataset.label_names(texts.labels)
+    labels = dataset.label_ids(texts.labels, names, where=texts.source)
+    fingerprint = dataset.fingerprint(texts.texts, texts.labels)
+    if held_out is not None:
+        return Corpus(
+            names=names,
+            training=Side(texts=texts.texts, labels=labels),
+            validation=Side(
+                texts=held_out.texts, labels=dataset.label_ids(held_out.labels, names, where=held_out.source)
+            ),
+            fingerprint=dataset.fingerprint([fingerprint, *held_out.texts], ["", *held_out.labels]),
+        )
+    parts = dataset.split(texts.texts, labels, names, share=val_split, seed=seed)
+
+    def side(rows: IntArray) -> Side:
+        return Side(texts=[texts.texts[row] for row in rows], labels=labels[rows])
+
+    return Corpus(
+        names=names, training=side(parts.training), validation=side(parts.validation), fingerprint=fingerprint
+    )
+
+
+def _without_blanks(texts: Texts, progress: Progress) -> Texts:
+    if not texts.blank:
+        return texts
+    some = ", ".join(texts.blank[:3]) + (", ..." if len(texts.blank) > 3 else "")
+    progress.warn(f"{texts.source}: {len(texts.blank):,} blank texts are left out ({some})")
+    return texts.without_blanks()
