@@ -108,12 +108,27 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
     return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
 
 
+class Fingerprint:
+    """A SHA-256 over items and labels in their order, fed piece by piece."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, items: Iterable[str], labels: Iterable[str]) -> None:
+        """Take in more items, with the label of each."""
+        for item, label in zip(items, labels, strict=True):
+            for part in (item.encode("utf-8", "surrogatepass"), label.encode("utf-8", "surrogatepass")):
+                self._digest.update(b"%d:%b" % (len(part), part))
+
+    def hexdigest(self) -> str:
+        """Return the value of all that was taken in."""
+        return self._digest.hexdigest()
+
+
 def fingerprint(items: Iterable[str], labels: Iterable[str]) -> str:
     """Return the SHA-256 over items and labels in their order: the same data, the same value."""
-    digest = hashlib.sha256()
-    for item, label in zip(items, labels, strict=True):
-        for part in (item.encode("utf-8", "surrogatepass"), label.encode("utf-8", "surrogatepass")):
-            digest.update(b"%d:%b" % (len(part), part))
+    digest = Fingerprint()
+    digest.update(items, labels)
     return digest.hexdigest()
 
 

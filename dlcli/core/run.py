@@ -66,6 +66,11 @@ class RunRecord(BaseModel):
     seconds: float = 0.0
     hashes: dict[str, str] = {}
 
+    @property
+    def probabilistic(self) -> bool:
+        """Whether the outputs of the model are probabilities; else they are scores, as those of a hinge loss."""
+        return bool(self.model.get("outputs", "probabilities") == "probabilities")
+
     def write(self, folder: Path) -> None:
         """Write `run.json` into a folder, whole or not at all."""
         write_text(folder / RECORD, self.model_dump_json(indent=2, by_alias=True) + "\n")

@@ -14,27 +14,29 @@ from dlcli.core.files import replacing, write_text
 from dlcli.errors import ModelError
 from dlcli.serving.predictor import Predictor
 
-# The largest difference of a probability that counts as equal: float32 rounding, with a margin.
+# The largest difference of a probability that counts as equal: float32 rounding, with a margin. Of a score it is the
+# largest difference relative to its size, where that is over 1.
 TOLERANCE = 1e-5
 # TensorFlow Serving leaves this folder of a SavedModel to its maker.
 _EXTRA = "assets.extra"
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """Raw items in, classes and probabilities out."""
+    """Raw items in, classes and probabilities (or scores) out."""
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
         self.pipeline = predictor.pipeline
         self.model = predictor.model
         self.labels = tf.constant(predictor.labels)
+        self.outputs = _outputs(predictor)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])  # type: ignore[untyped-decorator]
     def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = self.model(self.pipeline.graph(text), training=False)
+        outputs = self.model(self.pipeline.graph(text), training=False)
         return {
-            "label": tf.gather(self.labels, tf.argmax(probabilities, axis=1)),
-            "probabilities": probabilities,
+            "label": tf.gather(self.labels, tf.argmax(outputs, axis=1)),
+            self.outputs: outputs,
             "class_names": tf.tile(self.labels[tf.newaxis], [tf.shape(text)[0], 1]),
         }
 
@@ -43,7 +45,8 @@ def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[
     """Write a SavedModel that takes raw strings: whole and verified, or not at all.
 
     Its signature `serving_default` takes `text`, strings (n,), and gives `label`, strings (n,), `probabilities`,
-    float32 (n, classes), and `class_names`, strings (n, classes), in the order of the probabilities.
+    float32 (n, classes), and `class_names`, strings (n, classes), in the order of the probabilities, which are `scores`
+    where the run gives scores.
 
     Args:
         predictor: the run.
@@ -51,7 +54,7 @@ def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[
         verify_with: raw items to run through the run and the artefact.
 
     Returns:
-        the largest difference of a probability; None without items.
+        the largest difference of a probability (of a score: see `TOLERANCE`); None without items.
 
     Raises:
         ModelError: the artefact does not answer as the run; `out` is as it was.
@@ -80,27 +83,32 @@ def verify_savedmodel(predictor: Predictor, path: Path, items: Sequence[str]) ->
         items: raw items, at least one.
 
     Returns:
-        the largest difference of a probability.
+        the largest difference of a probability (of a score: see `TOLERANCE`).
 
     Raises:
         ModelError: it is over `TOLERANCE` (names the worst item), or the class names differ.
     """
-    expected = predictor.outputs(items)
+    name, expected = _outputs(predictor), predictor.outputs(items)
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     answers = [signature(text=tf.constant(items[start : start + 64])) for start in range(0, len(items), 64)]
     names = [name.decode() for name in answers[0]["class_names"][0].numpy()]
     if names != predictor.labels:
         raise ModelError(f"the export does not answer as the run: its classes are {names}, not {predictor.labels}")
-    actual: np.ndarray[Any, Any] = np.concatenate([answer["probabilities"].numpy() for answer in answers])
+    actual: np.ndarray[Any, Any] = np.concatenate([answer[name].numpy() for answer in answers])
     labels = [label.decode() for answer in answers for label in answer["label"].numpy()]
     if labels != [names[best] for best in actual.argmax(axis=1)]:
-        raise ModelError("the export does not answer as the run: its labels are not its most probable classes")
-    differences = np.abs(expected - actual).max(axis=1)
+        raise ModelError(f"the export does not answer as the run: its labels are not those of its largest {name}")
+    sizes = 1.0 if predictor.probabilistic else np.maximum(1.0, np.abs(expected))
+    differences = (np.abs(expected - actual) / sizes).max(axis=1)
     worst = int(differences.argmax())
     if not differences[worst] <= TOLERANCE:
         raise ModelError(
-            f"the export does not answer as the run: its probabilities differ by up to {differences[worst]:.2g} "
+            f"the export does not answer as the run: its {name} differ by up to {differences[worst]:.2g} "
             f"(tolerance {TOLERANCE:g}), most for item {worst + 1} of {len(items)}",
             hint="It was not kept; please report this",
         )
     return float(differences[worst])
+
+
+def _outputs(predictor: Predictor) -> str:
+    return "probabilities" if predictor.probabilistic else "scores"

@@ -43,7 +43,7 @@ class Predictor:
             self.model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
-        self.probabilistic = self.record.model.get("outputs", "probabilities") == "probabilities"
+        self.probabilistic = self.record.probabilistic
         self._forward = Forward(self.model)
 
     def outputs(self, items: Sequence[str]) -> np.ndarray[Any, Any]:

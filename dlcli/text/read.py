@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from dlcli.errors import DataError, UsageError, nearest
 from dlcli.text.config import TextDataConfig
@@ -39,6 +39,20 @@ class Row:
     cells: dict[str, Any]
 
 
+class LabelledText(NamedTuple):
+    """One text with its label, where it stands, and the cells of its row (or the name of its file)."""
+
+    text: str
+    label: str
+    where: str
+    cells: dict[str, Any]
+
+    @property
+    def blank(self) -> bool:
+        """Whether the text is nothing but white space."""
+        return not self.text or self.text.isspace()
+
+
 @dataclass(kw_only=True)
 class Texts:
     """Labelled texts, in the order in which they were read."""
@@ -51,7 +65,7 @@ class Texts:
 
     def without_blanks(self) -> Texts:
         """Return the texts that say something: what training learns from."""
-        kept = [number for number, text in enumerate(self.texts) if not _is_blank(text)]
+        kept = [number for number, text in enumerate(self.texts) if text and not text.isspace()]
         if not kept:
             raise DataError(f"{self.source} has no text: all {len(self.texts)} are blank", hint="Check --text-column")
         return Texts(
@@ -77,22 +91,34 @@ def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") ->
         UsageError: the path does not exist, or its type is not known.
         DataError: the content is not as expected; the message names the line.
     """
-    require_exists(path)
     found = Texts(source=str(path))
+    for row in labelled_texts(path, config, part=part):
+        if row.blank:
+            found.blank.append(row.where)
+        found.texts.append(row.text)
+        found.labels.append(row.label)
+    return found
+
+
+def labelled_texts(path: Path, config: TextDataConfig, *, part: str) -> Iterator[LabelledText]:
+    """Read texts and labels as `read_labelled` does, one after the other, in bounded memory."""
+    require_exists(path)
+    empty = True
     if path.is_dir():
-        root = _part(path, part)
-        for name, file in _labelled_files(root):
-            _append(found, read_text_file(file, config.encoding), name, str(file))
+        for label, file in _labelled_files(_part(path, part)):
+            empty = False
+            text = read_text_file(file, config.encoding)
+            yield LabelledText(text=text, label=label, where=str(file), cells={"file": str(file), "label": label})
     else:
-        required = (config.text_column, config.label_column)
-        for row in read_rows(path, encoding=config.encoding, required=required):
+        for row in read_rows(path, encoding=config.encoding, required=(config.text_column, config.label_column)):
+            empty = False
             label = cell(row, config.label_column, path).strip()
             if not label:
                 raise DataError(f"{path}, {row.where}: the label is empty", hint="Fill it in, or delete the row")
-            _append(found, cell(row, config.text_column, path), label, row.where)
-    if not found.texts:
+            text = cell(row, config.text_column, path)
+            yield LabelledText(text=text, label=label, where=row.where, cells=row.cells)
+    if empty:
         raise DataError(f"{path} has no rows", hint="Expected a header and at least two rows")
-    return found
 
 
 def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row]:
@@ -164,17 +190,6 @@ def require_exists(path: Path) -> None:
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, siblings, cutoff=0.8) if siblings else ""
         raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
-
-
-def _append(found: Texts, text: str, label: str, where: str) -> None:
-    if _is_blank(text):
-        found.blank.append(where)
-    found.texts.append(text)
-    found.labels.append(label)
-
-
-def _is_blank(text: str) -> bool:
-    return not text or text.isspace()
 
 
 def cell(row: Row, column: str, path: Path) -> str:

@@ -1,23 +1,32 @@
-"""`dlcli evaluate`: the scores of a run on labelled data, and gates."""
+"""`dlcli evaluate`: the scores of a run on labelled data, with intervals, beside baselines; and gates."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import GateError, SurroundingsError
+from dlcli.errors import GateError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TrainedTextConfig
-from dlcli.verbs import Action
-from dlcli.verbs.result import Result, facts, table
+from dlcli.verbs import Action, scores
+from dlcli.verbs.judging import GateConfig, IntervalConfig, Threshold
+from dlcli.verbs.result import Result, facts
+from dlcli.verbs.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
+
+if TYPE_CHECKING:
+    from dlcli.core.run import RunRecord
+    from dlcli.results.answers import Answerer, LabelledStream
+    from dlcli.results.baselines import Answers
 
 
-class EvaluateConfig(TrainedTextConfig):
+class EvaluateConfig(GateConfig, IntervalConfig, TrainedTextConfig):
     """All settings of an evaluation."""
 
     section = "Data"
@@ -30,101 +39,253 @@ class EvaluateConfig(TrainedTextConfig):
         metavar="DATA",
     )
     label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
-    min_accuracy: float | None = option(None, "A gate: exit with code 7 when the accuracy is lower.", ge=0, le=1)
+    slice: tuple[str, ...] = option(
+        (), "Score the rows of each value of this column too; may be given several times.", metavar="COLUMN"
+    )
+    threshold: Threshold = option(
+        None,
+        "Of two classes take the second where its probability is at or over this; best-f1: the one with the highest "
+        "macro F1 on the run's validation data.",
+        metavar="NUMBER",
+    )
+    baselines: bool = option(
+        True, "Score the majority class and a TF-IDF logistic regression too, fitted once on the run's training data."
+    )
+    save_predictions: Path | None = option(
+        None, "Write each row with what is predicted for it to this .csv or .jsonl.", metavar="FILE"
+    )
+    force: bool = option(False, "Replace the file at --save-predictions.")
+
+    @model_validator(mode="after")
+    def _intervals_for_gates(self) -> EvaluateConfig:
+        if self.gate == "lower" and not self.bootstrap:
+            raise ValueError("--gate lower needs intervals, and --bootstrap is 0")
+        return self
 
 
 class EvaluateResult(Result):
-    """Scores, for each class too."""
+    """Scores with intervals; those of the baselines, of each class, of slices; gates."""
 
     run: Path
     data: Path
     n: int
     blank: int
     accuracy: float
-    loss: float
+    loss: float | None
     f1_macro: float
+    metrics: dict[str, dict[str, Any]]
+    threshold: dict[str, Any] | None = Field(exclude_if=lambda value: value is None, default=None)
+    baselines: list[dict[str, Any]] = Field(default_factory=list)
+    verdict: dict[str, Any] | None = None
     classes: list[dict[str, Any]]
     confusion: list[list[int]]
+    calibration: list[dict[str, Any]] = Field(default_factory=list)
+    slices: dict[str, list[dict[str, Any]]] = Field(exclude_if=lambda value: not value, default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+    predictions: Path | None = Field(exclude_if=lambda value: value is None, default=None)
+    bootstrap: int = 0
+    better_than: dict[str, Any] | None = Field(exclude_if=lambda value: value is None, default=None)
     min_accuracy: float | None = Field(exclude_if=lambda value: value is None, default=None)
+    gates: list[dict[str, Any]] = Field(exclude_if=lambda value: not value, default_factory=list)
     gate: str = Field(exclude_if=lambda value: not value, default="")
 
     def text(self) -> str:
-        """Return the scores, a table of the classes, and who was taken for whom."""
-        rows = [
-            ("accuracy", f"{self.accuracy:.4f}"),
-            ("loss", f"{self.loss:.4f}"),
-            ("F1, macro", f"{self.f1_macro:.4f}"),
-            ("items", f"{self.n:,}" + (f", {self.blank:,} of them blank" if self.blank else "")),
-        ]
-        classes = [
-            (c["label"], f"{c['precision']:.4f}", f"{c['recall']:.4f}", f"{c['f1']:.4f}", f"{c['n']:,}")
-            for c in self.classes
-        ]
-        parts = [facts(rows), table(classes, header=("class", "precision", "recall", "F1", "items"))]
-        if len(self.classes) <= 12:
-            names = [c["label"] for c in self.classes]
-            cells = [(name, *map(str, row)) for name, row in zip(names, self.confusion, strict=True)]
-            parts.append(table(cells, header=("true \\ predicted", *names)))
-        if self.gate:
-            parts.append(f"gate: accuracy at least {self.min_accuracy:g}: {self.gate}")
+        """Return the scores beside the baselines, the classes, who was taken for whom, calibration, slices, gates."""
+        head = [("items", f"{self.n:,}" + (f", {self.blank:,} of them blank" if self.blank else ""))]
+        if self.threshold:
+            head.append(
+                (
+                    "threshold",
+                    f"{self.threshold['value']:.4g} for {self.threshold['class']!r}, {self.threshold['source']}",
+                )
+            )
+        others = {baseline["title"].split()[0]: baseline["metrics"] for baseline in self.baselines}
+        parts = [facts(head), scores.score_table(self.metrics, others)]
+        if notes := [*scores.undefined(self.metrics), *self.notes]:
+            parts.append("\n".join(notes))
+        if self.verdict:
+            parts.append("\n".join([str(self.verdict["text"]), *scores.baseline_lines(self.baselines, self.n)]))
+        parts.append(scores.class_table(self.classes, self.metrics))
+        parts.append(scores.confusion_table([c["label"] for c in self.classes], self.confusion))
+        if self.calibration:
+            parts.append(scores.calibration_table(self.calibration))
+        parts += [scores.slice_table(column, rows) for column, rows in self.slices.items()]
+        if self.predictions:
+            parts.append(f"{self.n:,} predictions in {self.predictions}")
+        if self.gates:
+            parts.append(
+                "\n".join(f"gate: {g['gate']}: {'met' if g['met'] else 'not met'} ({g['found']})" for g in self.gates)
+            )
         return "\n\n".join(parts)
 
     def check(self) -> None:
-        """Raise when the accuracy is under `--min-accuracy`."""
-        if self.gate == "not met":
-            raise GateError(f"accuracy is {self.accuracy:.4f}, expected at least {self.min_accuracy:g}")
+        """Raise when a gate is not met; names all of them."""
+        if failures := [gate["failure"] for gate in self.gates if not gate["met"]]:
+            raise GateError("; ".join(failures))
 
 
 def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     """Score a run, and keep the scores in its `evaluations/`.
+
+    The data streams through: of each item its label and its outputs are kept.
 
     Args:
         config: the settings.
         progress: told of stages.
 
     Returns:
-        the scores; `check` holds them against the gate.
+        the scores; `check` holds them against the gates.
     """
     from dlcli.core.run import read_record
-    from dlcli.text.read import read_labelled
 
-    trained = read_record(config.run).config
+    record, data = read_record(config.run), resolve_input(config.data)
+    _require_fitting(config, record, data)
+    progress.begin(f"reading {data}")
+    from dlcli.results.answers import Answerer, LabelledStream
+
     columns = TextDataConfig(
-        text_column=config.text_column or trained["text_column"],
-        label_column=config.label_column or trained["label_column"],
+        text_column=config.text_column or record.config["text_column"],
+        label_column=config.label_column or record.config["label_column"],
         encoding=config.encoding,
     )
-    data = resolve_input(config.data)
-    progress.begin(f"reading {data}")
-    texts = read_labelled(data, columns, part="test")
-    if texts.blank:
-        progress.note(f"{data}: {len(texts.blank):,} blank texts are scored too ({', '.join(texts.blank[:3])})")
+    stream = LabelledStream(data, columns, record.labels, slices=config.slice)
+    if config.save_predictions is not None:
+        require_no_answers(stream.columns, data, probabilistic=record.probabilistic)
 
     progress.begin("loading the run")
-    from dlcli.core.dataset import fingerprint, label_ids
-    from dlcli.results import metrics
-    from dlcli.serving.predictor import Predictor
+    from dlcli.results import baselines, gates, metrics, paired
 
-    predictor = Predictor(config.run)
-    labels = label_ids(texts.labels, predictor.labels, where=str(data))
-    progress.begin(f"classifying {len(texts.texts):,} texts")
-    probabilities = predictor.outputs(texts.texts)
-    predicted = probabilities.argmax(axis=1)
-    found = metrics.scores(labels, probabilities)
-    met = config.min_accuracy is None or found["accuracy"] >= config.min_accuracy
+    runs = [Answerer(path, record.labels) for path in (config.run, config.better_than) if path is not None]
+    threshold = _chosen_threshold(config, record)
+    found, notes = baselines.find(config.run, record, progress) if config.baselines else ([], [])
+    beside = baselines.Answers(found, len(record.labels), seed=config.seed)
+    progress.begin("classifying")
+    outputs, *others = _answer(config, stream, runs, beside, threshold, progress)
+
+    progress.begin("scoring")
+    labels, predicted = stream.labels, _taken(outputs, threshold)
+    right = predicted == labels
+    drawn = {"resamples": config.bootstrap, "seed": config.seed}
+    judged = metrics.judge(labels, outputs, predicted, record.labels, probabilistic=record.probabilistic, **drawn)
+    held = [gates.hold(gate, judged.scores[gate.metric], config.gate) for gate in config.gates()]
+    rival = None
+    if config.better_than is not None:
+        rival = paired.compare(right, others[0].argmax(axis=1) == labels, **drawn)
+        held.append(gates.better_than(config.better_than, rival, config.gate))
     result = EvaluateResult(
         run=config.run,
         data=data,
-        n=len(labels),
-        blank=len(texts.blank),
-        **found,
-        classes=metrics.per_class(labels, predicted, predictor.labels),
-        confusion=metrics.confusion(labels, predicted, len(predictor.labels)),
+        n=stream.n,
+        blank=stream.blank,
+        accuracy=judged.scores["accuracy"].value,
+        loss=judged.scores["log_loss"].value,
+        f1_macro=judged.scores["f1_macro"].value,
+        metrics={name: score.as_json() for name, score in judged.scores.items()},
+        threshold=threshold,
+        baselines=beside.scored(labels),
+        verdict=beside.verdict(labels, right, **drawn) if found else None,
+        classes=judged.classes,
+        confusion=judged.confusion.tolist(),
+        calibration=judged.calibration,
+        slices={
+            name: metrics.slice_scores(
+                slices.values, slices.codes, labels, predicted, classes=len(record.labels), **drawn
+            )
+            for name, slices in stream.slices.items()
+        },
+        notes=notes,
+        predictions=config.save_predictions,
+        bootstrap=config.bootstrap,
+        better_than=None if rival is None else {"run": config.better_than, **rival.as_json()},
         min_accuracy=config.min_accuracy,
-        gate="" if config.min_accuracy is None else "met" if met else "not met",
+        gates=[dataclasses.asdict(outcome) for outcome in held],
+        gate="" if not held else "met" if all(outcome.met for outcome in held) else "not met",
     )
-    _keep(result, fingerprint(texts.texts, texts.labels), progress)
+    if stream.blank:
+        progress.note(f"{data}: {stream.blank:,} blank texts are scored too ({', '.join(stream.some_blank)})")
+    _keep(result, stream.fingerprint, progress)
     return result
+
+
+def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> None:
+    """Refuse, before any work, settings that do not go with the run or the data."""
+    from dlcli.core.metric_names import NEEDS_PROBABILITIES
+    from dlcli.core.run import read_record
+    from dlcli.results.answers import require_same_labels
+
+    if not record.probabilistic:
+        if meaningless := [gate.metric for gate in config.gates() if gate.metric in NEEDS_PROBABILITIES]:
+            raise UsageError(f"a gate on {meaningless[0]} needs probabilities, and {config.run} gives scores")
+        if config.threshold is not None:
+            raise UsageError(f"--threshold needs probabilities, and {config.run} gives scores")
+    if config.threshold is not None and len(record.labels) != 2:
+        raise UsageError(f"--threshold is for two classes, and {config.run} has {len(record.labels)}")
+    if config.slice and data.is_dir():
+        raise UsageError(f"--slice needs a table with columns, and {data} is a folder")
+    if config.better_than is not None:
+        require_same_labels(config.run, record.labels, config.better_than, read_record(config.better_than).labels)
+    if config.save_predictions is not None:
+        require_free(config.save_predictions, option="--save-predictions", force=config.force)
+
+
+def _chosen_threshold(config: EvaluateConfig, record: RunRecord) -> dict[str, Any] | None:
+    """Return the threshold, the class that it is for, and where it comes from."""
+    if config.threshold is None:
+        return None
+    value, source = config.threshold, "as given"
+    if value == "best-f1":
+        from dlcli.results.threshold import best_f1, validation_outputs
+
+        labels, outputs = validation_outputs(config.run)
+        value = best_f1(labels, outputs[:, 1])
+        source = f"that of the highest macro F1 on the run's {len(labels):,} validation items"
+    return {"value": value, "class": record.labels[1], "source": source}
+
+
+def _taken(outputs: Any, threshold: dict[str, Any] | None) -> Any:
+    """Return the class that each item is taken for, int (n,)."""
+    if threshold is None:
+        return outputs.argmax(axis=1)
+    from dlcli.results.threshold import apply
+
+    return apply(outputs[:, 1], threshold["value"])
+
+
+def _answer(
+    config: EvaluateConfig,
+    stream: LabelledStream,
+    runs: list[Answerer],
+    beside: Answers,
+    threshold: dict[str, Any] | None,
+    progress: Progress,
+) -> list[Any]:
+    """Answer the items chunk by chunk, writing each row where asked; return each run's outputs, float (n, classes)."""
+    import numpy as np
+
+    from dlcli.core.files import replacing
+
+    outputs: list[list[Any]] = [[] for _ in runs]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for chunk in stream:
+            for run, kept in zip(runs, outputs, strict=True):
+                kept.append(run(chunk.texts))
+            beside.add(chunk.texts)
+            progress.advance(len(chunk.texts))
+            if config.save_predictions is not None:
+                given = outputs[0][-1]
+                for cells, row, best in zip(chunk.cells, given, _taken(given, threshold), strict=True):
+                    yield cells | answer_cells(
+                        stream.names, row, int(best), probabilistic=runs[0].probabilistic, every_class=True
+                    )
+
+    if config.save_predictions is None:
+        for _ in rows():
+            pass
+    else:
+        with replacing(config.save_predictions) as file, file.open("w", encoding="utf-8", newline="") as opened:
+            write_rows(rows(), opened, FORMATS[config.save_predictions.suffix.lower()])
+    return [np.concatenate(kept) for kept in outputs]
 
 
 def _keep(result: EvaluateResult, fingerprint: str, progress: Progress) -> None:
@@ -146,5 +307,7 @@ ACTION = Action(
     examples=(
         "dlcli evaluate runs/reviews sample_data/reviews-test.csv",
         "dlcli evaluate runs/reviews sample_data/reviews-test.csv --json --min-accuracy 0.85",
+        "dlcli evaluate runs/reviews test.csv --min f1_macro=0.9 --max ece=0.05 --gate lower",
+        "dlcli evaluate runs/reviews test.csv --slice country --save-predictions predictions.csv",
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import json
@@ -15,16 +14,16 @@ from pydantic import Field, model_validator
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, SurroundingsError, UsageError
+from dlcli.errors import DataError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.result import Result, table
+from dlcli.verbs.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
 
 # Texts that are classified together: a table of any length streams through in bounded memory.
 _CHUNK = 16_384
 _STDIN = "-"
-_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 class PredictConfig(TrainedTextConfig):
@@ -42,7 +41,7 @@ class PredictConfig(TrainedTextConfig):
     text: tuple[str, ...] = option((), "A text to classify; may be given several times.", metavar="TEXT")
     out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
     format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; without it that of --out or DATA.")
-    proba: bool = option(False, "Add the probability of every class.")
+    proba: bool = option(False, "Add the probability of every class (the score, where a run gives scores).")
     force: bool = option(False, "Replace the file at --out.")
 
     @model_validator(mode="after")
@@ -63,12 +62,14 @@ class PredictResult(Result):
     """Of the texts on the command line; the rows of a table stream through `rows` instead."""
     rows: Iterator[dict[str, Any]] = Field(exclude=True, repr=False)
     format: str = Field(exclude=True)
+    probabilistic: bool = Field(True, exclude=True)
 
     def text(self) -> str:
         """Return the predictions of texts on the command line, or where those of a table are."""
         if self.out is not None:
             return f"{self.n:,} predictions in {self.out}"
-        lines = [(row["text"], row["prediction"], f"{row['probability']:.4f}") for row in self.predictions]
+        shown = "probability" if self.probabilistic else "score"
+        lines = [(row["text"], row["prediction"], f"{row[shown]:.4f}") for row in self.predictions]
         return table(lines) if lines else "no predictions were kept: there is no --out"
 
     def write(self, stream: TextIO, *, as_json: bool) -> None:
@@ -96,35 +97,36 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     Returns:
         the predictions, as a stream; already written when `out` is given.
     """
-    from dlcli.core.files import replacing, require_writable_parent
+    from dlcli.core.files import replacing
     from dlcli.core.run import read_record
 
     record = read_record(config.run)
     if config.out is not None:
-        if config.format is None and config.out.suffix.lower() not in ("", *_FORMATS):
-            raise UsageError(
-                f"--out: expected a file ending in {', '.join(_FORMATS)}, got {config.out}", hint="Or give --format"
-            )
-        if config.out.exists() and not config.force:
-            raise SurroundingsError(f"{config.out} exists already", hint="Add --force to replace it")
-        require_writable_parent(config.out)
+        # Without an ending it is as DATA is.
+        named = config.format is not None or not config.out.suffix
+        require_free(config.out, option="--out", force=config.force, any_ending=named)
     column = config.text_column or record.config["text_column"]
     rows = _rows(config, column)
     first = next(rows, None)
     if first is None:
         source = "stdin" if str(config.data) == _STDIN else config.data
         raise DataError(f"{source} has no texts to classify")
-    taken = sorted({"prediction", "probability"} & first[1].keys())
-    if taken:
-        raise DataError(f"{config.data} has a column {taken[0]!r} already", hint="Rename it")
+    require_no_answers(first[1], config.data, probabilistic=record.probabilistic)
 
     progress.begin("loading the run")
     from dlcli.serving.predictor import Predictor
 
     predictor = Predictor(config.run)
     answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
-    form = config.format or _FORMATS.get((config.out or config.data or Path()).suffix.lower(), "csv")
-    result = PredictResult(run=config.run, out=config.out, labels=predictor.labels, rows=answers, format=form)
+    form = config.format or FORMATS.get((config.out or config.data or Path()).suffix.lower(), "csv")
+    result = PredictResult(
+        run=config.run,
+        out=config.out,
+        labels=predictor.labels,
+        rows=answers,
+        format=form,
+        probabilistic=predictor.probabilistic,
+    )
     if config.text:
         result.predictions = list(answers)
         result.rows = iter(result.predictions if config.out else ())
@@ -132,26 +134,6 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         with replacing(config.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             result.n = write_rows(result.rows, file, form)
     return result
-
-
-def write_rows(rows: Iterator[dict[str, Any]], stream: TextIO, form: str) -> int:
-    """Write rows as CSV (with the first row's columns as header) or as JSON lines; return their number."""
-    count, writer = 0, None
-    for row in rows:
-        count += 1
-        if form == "jsonl":
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            continue
-        if writer is None:
-            writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
-            writer.writeheader()
-        if row.keys() - set(writer.fieldnames):
-            raise DataError(
-                f"row {count} has columns that the first one lacks: {', '.join(row.keys() - set(writer.fieldnames))}",
-                hint="CSV has the same columns in every row: use --format jsonl",
-            )
-        writer.writerow(row)
-    return count
 
 
 def _rows(config: PredictConfig, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -181,13 +163,15 @@ def _classify(
     rows: Iterator[tuple[str, dict[str, Any]]], predictor: Any, *, proba: bool, progress: Progress
 ) -> Iterator[dict[str, Any]]:
     while chunk := list(itertools.islice(rows, _CHUNK)):
-        probabilities = predictor.outputs([text for text, _ in chunk])
-        for (_, cells), row in zip(chunk, probabilities, strict=True):
-            best = int(row.argmax())
-            answer = {"prediction": predictor.labels[best], "probability": round(float(row[best]), 6)}
-            if proba:
-                answer |= {f"p({n})": round(float(p), 6) for n, p in zip(predictor.labels, row, strict=True)}
-            yield cells | answer
+        outputs = predictor.outputs([text for text, _ in chunk])
+        for (_, cells), row in zip(chunk, outputs, strict=True):
+            yield cells | answer_cells(
+                predictor.labels,
+                row,
+                int(row.argmax()),
+                probabilistic=predictor.probabilistic,
+                every_class=proba,
+            )
         progress.advance(len(chunk))
 
 

@@ -1,0 +1,180 @@
+"""Labelled texts, streamed past the runs that answer them: of an item its label and numbers are kept, not its text."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlcli.core.dataset import Fingerprint, label_ids
+from dlcli.errors import DataError, nearest
+from dlcli.text.config import TextDataConfig
+from dlcli.text.read import labelled_texts
+
+IntArray = npt.NDArray[np.int64]
+# Texts that are answered together.
+CHUNK = 16_384
+# A column with more values than this is a number or a text: nothing to slice by.
+_MOST_VALUES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some consecutive items: texts, label ids, int (n,), and the cells that stand beside each."""
+
+    texts: list[str]
+    labels: IntArray
+    cells: list[dict[str, Any]]
+
+
+class Answerer:
+    """A run that answers texts, with its classes in another run's order.
+
+    Args:
+        path: a finished run.
+        names: the labels, all of which it must know.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        from dlcli.serving.predictor import Predictor
+
+        self._predictor = Predictor(path)
+        self.probabilistic = self._predictor.probabilistic
+        self._order = [self._predictor.labels.index(name) for name in names]
+
+    def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the outputs, float32 (n, classes), in the order of the names."""
+        outputs: npt.NDArray[np.float32] = self._predictor.outputs(texts)[:, self._order]
+        return outputs
+
+
+def require_same_labels(first: Path, names: Sequence[str], second: Path, others: Sequence[str]) -> None:
+    """Raise a `DataError` that shows the difference when two runs know other labels."""
+    only = [
+        f"only {run} has {', '.join(map(repr, sorted(some)[:5]))}" + (" ..." if len(some) > 5 else "")
+        for run, some in ((first, set(names) - set(others)), (second, set(others) - set(names)))
+        if some
+    ]
+    if only:
+        raise DataError(
+            f"{first} and {second} have different labels: {'; '.join(only)}", hint="Compare runs of one task"
+        )
+
+
+class LabelledStream:
+    """Labelled texts in chunks; what is to be known of all of them is gathered as they pass.
+
+    Args:
+        path: a table, or a folder whose `test/` is taken.
+        columns: where text and label stand.
+        names: the labels that the model knows; an id is a place in them.
+        slices: columns whose values are kept.
+
+    Raises:
+        UsageError: the path does not exist.
+        DataError: the first rows are not as expected; later ones raise as they come.
+    """
+
+    def __init__(
+        self, path: Path, columns: TextDataConfig, names: Sequence[str], *, slices: Sequence[str] = ()
+    ) -> None:
+        self.path = path
+        self.names = names
+        self.slices = {column: Slices(column) for column in slices}
+        self.n = 0
+        self.blank = 0
+        self.some_blank: list[str] = []
+        self._labels: list[IntArray] = []
+        self._fingerprint = Fingerprint()
+        self._rows = labelled_texts(path, columns, part="test")
+        self._first = self._next()
+
+    @property
+    def labels(self) -> IntArray:
+        """The label ids of all items that have passed, int (n,)."""
+        return np.concatenate(self._labels)
+
+    @property
+    def fingerprint(self) -> str:
+        """That of all items that have passed: the value of `core.dataset.fingerprint`."""
+        return self._fingerprint.hexdigest()
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of what stands beside the first item."""
+        return list(self._first.cells[0]) if self._first else []
+
+    def __iter__(self) -> Iterator[Chunk]:
+        chunk = self._first
+        while chunk is not None:
+            yield chunk
+            chunk = self._next()
+
+    def _next(self) -> Chunk | None:
+        rows = list(itertools.islice(self._rows, CHUNK))
+        if not rows:
+            return None
+        texts, labels = [row.text for row in rows], [row.label for row in rows]
+        chunk = Chunk(
+            texts=texts,
+            labels=label_ids(labels, self.names, where=str(self.path)),
+            cells=[row.cells for row in rows],
+        )
+        for slices in self.slices.values():
+            slices.add(self.path, chunk.cells)
+        blank = [row.where for row in rows if row.blank]
+        self.blank += len(blank)
+        self.some_blank = (self.some_blank + blank)[:3]
+        self.n += len(rows)
+        self._labels.append(chunk.labels)
+        self._fingerprint.update(texts, labels)
+        return chunk
+
+
+class Slices:
+    """The values of one column, each kept once, and for each item which one it has.
+
+    Args:
+        column: its name.
+    """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._known: dict[str, int] = {}
+        self._codes: list[IntArray] = []
+
+    @property
+    def values(self) -> list[str]:
+        """The different values, in the order in which they came."""
+        return list(self._known)
+
+    @property
+    def codes(self) -> IntArray:
+        """A place in `values` for each item, int (n,)."""
+        return np.concatenate(self._codes)
+
+    def add(self, path: Path, cells: list[dict[str, Any]]) -> None:
+        """Take in the cells of more items."""
+        if not self._codes and self.column not in cells[0]:
+            raise DataError(
+                f"{path} has no column {self.column!r} to slice by; its columns are: {', '.join(cells[0])}",
+                hint=hint if (hint := nearest(self.column, cells[0])).startswith("Did") else "",
+            )
+        values = (_shown(row.get(self.column)) for row in cells)
+        known = self._known
+        codes = np.fromiter((known.setdefault(value, len(known)) for value in values), np.int64, len(cells))
+        if len(known) > _MOST_VALUES:
+            raise DataError(
+                f"{path}: column {self.column!r} has more than {_MOST_VALUES:,} different values",
+                hint="Slice by a column of groups",
+            )
+        self._codes.append(codes)
+
+
+def _shown(value: Any) -> str:
+    return "(empty)" if value is None or value == "" else str(value)
