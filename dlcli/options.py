@@ -11,6 +11,7 @@ import click
 import pydantic
 from pydantic.fields import FieldInfo
 
+from dlcli.core.config import flag as spelled
 from dlcli.errors import UsageError, nearest
 from dlcli.verbs import Action, Verb
 
@@ -82,6 +83,7 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
     Raises:
         UsageError: an unknown name, or a value out of its bounds.
     """
+    given = by_field(model, given)
     require_known(model, given)
     try:
         return model(**given)
@@ -91,6 +93,7 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
 
 def check_settings(model: type[Any], given: dict[str, Any], *, name: Callable[[str], str]) -> None:
     """Check some of a verb's settings, while others are not known yet; see `make_config`."""
+    given = by_field(model, given)
     require_known(model, given)
     try:
         model(**given)
@@ -98,6 +101,11 @@ def check_settings(model: type[Any], given: dict[str, Any], *, name: Callable[[s
         for found in error.errors():
             if found["loc"] and found["loc"][0] in given:
                 raise _usage_error(found, model, name) from None
+
+
+def by_field(model: type[Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by the names of their fields: a recipe says `from`, the field is `from_`."""
+    return {f"{name}_" if f"{name}_" in model.model_fields else name: value for name, value in given.items()}
 
 
 def _usage_error(found: Any, model: type[Any], name: Callable[[str], str]) -> UsageError:
@@ -112,7 +120,7 @@ def _usage_error(found: Any, model: type[Any], name: Callable[[str], str]) -> Us
 
 def require_known(model: type[Any], given: Iterable[str]) -> None:
     """Raise a `UsageError` for a setting that the config model does not have."""
-    for key in given:
+    for key in by_field(model, dict.fromkeys(given)):
         if key not in model.model_fields:
             raise UsageError(f"unknown setting {key!r}", hint=nearest(key, model.model_fields))
 
@@ -122,7 +130,7 @@ def flag(field: str, model: type[Any]) -> str:
     extra = _extra(model.model_fields[field])
     if extra["argument"]:
         return str(extra["metavar"] or field.upper())
-    return f"--{field.replace('_', '-')}"
+    return spelled(field)
 
 
 _WORDING = {
@@ -164,23 +172,26 @@ def _argument(field: str, info: FieldInfo) -> click.Parameter:
 
 
 def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
-    name = field.replace("_", "-")
+    name = spelled(field).removeprefix("--")
     section = _section(field, model)
     text = info.description or ""
     if info.annotation is bool:
         positive = info.default is False
         return SectionedOption(
-            [f"--{name}" if positive else f"--{name}/--no-{name}"],
+            [f"--{name}" if positive else f"--{name}/--no-{name}", field],
             is_flag=True,
             default=None,
             help=text if positive else f"{text}  [default: {name if info.default else 'no-' + name}]",
             section=section,
         )
     kind, many = _click_type(info.annotation)
+    if many and any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
+        kind, many = click.STRING, False  # A list with commas, which its reader splits.
     if info.default is not None and not info.is_required() and info.default != ():
-        text = f"{text}  [default: {info.default}]"
+        shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
+        text = f"{text}  [default: {shown}]"
     return SectionedOption(
-        [f"--{name}"],
+        [f"--{name}", field],
         type=kind,
         default=None,
         multiple=many,

@@ -33,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.progress import Progress
 from dlcli.errors import DlcliError, UsageError, nearest
-from dlcli.options import check_settings, flag, make_config, require_known
+from dlcli.options import by_field, check_settings, flag, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
 from dlcli.verbs.result import Result
@@ -155,7 +155,7 @@ def command_lines(recipe: Recipe) -> dict[str, str]:
     for step in recipe.steps:
         model = find_verb(step.use).load().config
         words = ["dlcli", step.use]
-        for field, value in step.with_.items():
+        for field, value in by_field(model, step.with_).items():
             name = flag(field, model)
             if isinstance(value, bool):
                 if value != model.model_fields[field].default:

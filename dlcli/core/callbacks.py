@@ -1,30 +1,31 @@
-"""What happens at the end of an epoch: the score is judged, the history grows, a checkpoint is written."""
+"""What happens at each step: the learning rate is set, the loss looked at, a checkpoint kept when somebody stops."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
-from dlcli.core.config import TrainingConfig
-from dlcli.core.files import write_text
+from dlcli.core.judging import Diverged
 from dlcli.core.progress import Progress
-from dlcli.core.run import Run, jsonl
-from dlcli.errors import NumbersError
+from dlcli.core.schedules import learning_rate
+from dlcli.core.stopping import StopRequest
+from dlcli.core.training_config import TrainingConfig
 
 
-class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Judge, record and save each epoch.
-
-    One callback and not four, because a checkpoint must hold the outcome of all of it.
+class Steps(keras.callbacks.Callback):  # type: ignore[misc]
+    """The steps of an epoch, from its first one or from where a checkpoint was kept.
 
     Args:
-        config: `monitor`, `min_delta`, `epochs`.
-        state: where the training stands; changed at each epoch's end.
+        config: resolved settings.
+        state: where the training stands; its `step` and `seconds` grow.
         checkpoints: where it is kept.
-        run: whose history and log grow.
-        progress: told of every step and epoch.
+        metrics: what `fit` counts over the steps; a resumed epoch goes on counting.
+        stop: asked after each step.
+        progress: told of each step.
     """
 
     def __init__(
@@ -33,57 +34,64 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
         *,
         state: TrainingState,
         checkpoints: Checkpoints,
-        run: Run,
+        metrics: Sequence[Any],
+        stop: StopRequest,
         progress: Progress,
     ) -> None:
         super().__init__()
         self.config = config
         self.state = state
         self.checkpoints = checkpoints
-        self.run = run
+        self.metrics = metrics
+        self.stop = stop
         self.progress = progress
+        self.rate = -1.0
+
+    def begin(self, steps: int) -> None:
+        """Begin an epoch of this many steps, `state.step` of which are done."""
+        self.steps = steps
+        self._counted = [variable.numpy() for metric in self.metrics for variable in metric.variables]
+        self._started = self._kept = time.perf_counter()
+        self._spent = self.state.seconds
+        self.progress.begin(f"epoch {self.state.epoch + 1}/{self.config.epochs}", steps)
+        self.progress.advance(self.state.step)
+
+    def rate_of(self, step: int) -> float:
+        """Return the learning rate of a step of this epoch, counted from 0."""
+        length, factor = 1 / self.steps, self.state.plateau_factor
+        return learning_rate(self.config, time=self.state.epoch + step * length, step=length, factor=factor)
+
+    def seconds(self) -> float:
+        """Return the time spent on this epoch, before it was stopped too."""
+        return self._spent + time.perf_counter() - self._started
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Start the clock."""
-        self.started = time.perf_counter()
-        self.progress.begin(f"epoch {epoch + 1}/{self.config.epochs}", self.params.get("steps"))
+        """Count from zero, or go on from what a stopped epoch had counted, which `fit` has just set to zero."""
+        if self.state.step:
+            variables = [variable for metric in self.metrics for variable in metric.variables]
+            for variable, value in zip(variables, self._counted, strict=True):
+                variable.assign(value)
+        else:
+            # `fit` knows only those that it has used before.
+            for metric in self.metrics:
+                metric.reset_state()
+            self.model.optimizer.reset_gradient_norm()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Set the learning rate."""
+        rate = self.rate_of(self.state.step)
+        if rate != self.rate:
+            self.model.optimizer.learning_rate = self.rate = rate
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Report the step."""
+        """Look at the loss, report the step, and keep a checkpoint when it is time."""
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            raise Diverged
+        self.state.step += 1
         self.progress.advance()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Judge the epoch, then write it down."""
-        scores = {name: float(value) for name, value in (logs or {}).items()}
-        if not all(math.isfinite(value) for value in scores.values()):
-            raise NumbersError(
-                f"the loss is not a finite number in epoch {epoch + 1}",
-                hint=f"Lower --lr (it is {self.config.lr:g})"
-                + (f"; the run keeps epoch {epoch}, the last good one" if epoch else ""),
-            )
-        self.state.epoch = epoch + 1
-        self._judge(scores[self.config.monitor])
-        seconds = round(time.perf_counter() - self.started, 3)
-        learning_rate = float(self.model.optimizer.learning_rate)
-        self.state.history.append({"epoch": epoch + 1, **scores, "learning_rate": learning_rate, "seconds": seconds})
-        self.checkpoints.save(self.state)
-        write_text(self.run.history, jsonl(self.state.history))
-        line = describe_epoch(self.state, self.config)
-        self.run.log(line)
-        self.progress.epoch(line)
-
-    def _judge(self, score: float) -> None:
-        better = score - self.state.best if self.config.monitor == "val_accuracy" else self.state.best - score
-        if self.state.best_epoch == 0 or better > self.config.min_delta:
-            self.state.best_epoch, self.state.best, self.state.wait = self.state.epoch, score, 0
-        else:
-            self.state.wait += 1
-
-
-def describe_epoch(state: TrainingState, config: TrainingConfig) -> str:
-    """Return the last epoch as one line that fits 80 columns; a star marks the best one so far."""
-    record = state.history[-1]
-    names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
-    scores = "  ".join(f"{short} {record[name]:.4f}" for name, short in names.items())
-    best = " *" if state.wait == 0 else ""
-    return f"epoch {record['epoch']}/{config.epochs}  {scores}  {record['seconds']:.1f} s{best}"
+        now = time.perf_counter()
+        self.state.seconds = self.seconds()
+        if self.stop.reason is not None or now - self._kept > 60 * self.config.checkpoint_minutes:
+            self.checkpoints.save(self.state)
+            self._kept = now
+            self.stop.check()

@@ -1,14 +1,15 @@
 """Everything that an exact resume needs, written so that a kill at any instant leaves a whole one.
 
-`checkpoints/epoch-N.npz` holds every variable of model and optimizer after epoch N; `checkpoints/state.json` is written
-after it and names the epochs that count: the last one, to go on from, and the best one, to end with. A kill between the
-two leaves the older state and its files.
+`checkpoints/epoch-N.npz` holds every variable of model, optimizer and metrics after epoch N, and `epoch-N-step-S.npz`
+after S more steps; `checkpoints/state.json` is written after it and names what counts: the last one, to go on from, and
+the best epoch, to end with. A kill between the two leaves the older state and its files.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,24 @@ class TrainingState(BaseModel):
 
     Attributes:
         epoch: epochs done.
+        step: steps done in the epoch that is not done.
+        seconds: time spent on them.
         best_epoch: the epoch of the best score, counted from 1; 0 before the first.
         best: that score.
         wait: epochs since the best one.
+        plateau_wait: epochs since the best one or since plateau last lowered the learning rate.
+        plateau_factor: what plateau multiplies the learning rate by.
         history: what `history.jsonl` holds, one record an epoch.
     """
 
     epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
     best_epoch: int = 0
     best: float = 0.0
     wait: int = 0
+    plateau_wait: int = 0
+    plateau_factor: float = 1.0
     history: list[dict[str, Any]] = []
 
 
@@ -45,22 +54,24 @@ class Checkpoints:
 
     Args:
         folder: `checkpoints/` of the run.
-        model: the compiled model, built.
+        model: compiled and built.
+        metrics: what is counted over the steps of an epoch.
     """
 
-    def __init__(self, folder: Path, model: keras.Model) -> None:
+    def __init__(self, folder: Path, model: keras.Model, metrics: Sequence[Any] = ()) -> None:
         self.folder = folder
         self.model = model
+        self.metrics = metrics
 
     def save(self, state: TrainingState) -> None:
-        """Keep the model as it is now, as that of `state.epoch`; drop what neither last nor best needs."""
+        """Keep the model as it is now, as that of `state`; drop what neither last nor best needs."""
         self.folder.mkdir(exist_ok=True)
-        arrays = {str(number): variable.numpy() for number, variable in enumerate(_variables(self.model))}
-        with replacing(self._file(state.epoch)) as temporary, temporary.open("wb") as file:
+        arrays = {str(number): variable.numpy() for number, variable in enumerate(self._variables())}
+        last = self._file(state.epoch, state.step)
+        with replacing(last) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
         write_text(self.folder / _STATE, state.model_dump_json())
-        kept = {self._file(state.epoch), self._file(state.best_epoch)}
-        for old in set(self.folder.glob("epoch-*.npz")) - kept:
+        for old in set(self.folder.glob("epoch-*.npz")) - {last, self._file(state.best_epoch)}:
             old.unlink()
 
     def restore(self) -> TrainingState:
@@ -72,27 +83,27 @@ class Checkpoints:
             state = TrainingState.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
-        self._assign(state.epoch, _variables(self.model))
+        self._assign(self._file(state.epoch, state.step))
         return state
 
     def restore_best(self, state: TrainingState) -> None:
-        """Put the best epoch's weights into the model."""
-        if state.best_epoch not in (0, state.epoch):
-            self._assign(state.best_epoch, self.model.variables)
+        """Put the best epoch's values into the model: the weights, or their averages where the optimizer has any."""
+        if state.best_epoch:
+            self._assign(self._file(state.best_epoch))
+        self.model.optimizer.use_averages()
 
-    def _file(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch}.npz"
+    def _file(self, epoch: int, step: int = 0) -> Path:
+        return self.folder / (f"epoch-{epoch}-step-{step}.npz" if step else f"epoch-{epoch}.npz")
 
-    def _assign(self, epoch: int, variables: list[Any]) -> None:
-        path = self._file(epoch)
+    def _variables(self) -> list[Any]:
+        """Return all variables in a fixed order: weights and states of random seeds, the optimizer's, the metrics'."""
+        counted = [variable for metric in self.metrics for variable in metric.variables]
+        return [*self.model.variables, *self.model.optimizer.variables, *counted]
+
+    def _assign(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                for number, variable in enumerate(variables):
+                for number, variable in enumerate(self._variables()):
                     variable.assign(arrays[str(number)])
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{path} is damaged ({error})", hint="Train anew with --force") from error
-
-
-def _variables(model: keras.Model) -> list[Any]:
-    """Return all variables in a fixed order: weights, the states of random seeds, the optimizer's."""
-    return [*model.variables, *model.optimizer.variables]

@@ -1,13 +1,14 @@
-"""Groups of settings that verbs share: names, defaults, bounds and help texts, each stated once.
+"""What settings are made of: each has its name, default, bounds and help text stated once.
 
-A verb's config is a frozen pydantic model put together from these groups. Flags, recipe keys, `run.json` and the
-generated reference all come from it. `option()` adds what only the command line needs to know of a field.
+A verb's config is a frozen pydantic model put together from groups of settings. Flags, recipe keys, `run.json` and the
+generated reference all come from it. `option()` adds what only the command line needs to know of a field. How a
+training goes is in `training_config.py`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -52,6 +53,23 @@ def _check_share(value: int | float) -> int | float:
 ShareOrCount = Annotated[int | float, BeforeValidator(lambda value: _check_share(_share_or_count(value)))]
 
 
+def _split_list(value: Any) -> Any:
+    """Read `a,b` as a list (a recipe gives a list already)."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
+"""Names, with commas between them on the command line."""
+
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_list)]
+"""Whole numbers from 1, with commas between them on the command line."""
+
+
+def flag(field: str) -> str:
+    """Return how a field is called on the command line: `--batch-size`; `--from` for `from_`, as `from` is taken."""
+    return f"--{field.rstrip('_').replace('_', '-')}"
+
+
 Group = TypeVar("Group", bound="Config")
 
 
@@ -68,39 +86,8 @@ class Config(BaseModel):
         return group(**{name: getattr(self, name) for name in group.model_fields})
 
 
-class TrainingConfig(Config):
-    """How the core trains, whatever the domain."""
-
-    section = "Training"
-
-    epochs: int = option(8, "Train for at most this many passes over the data.", ge=1)
-    batch_size: int = option(512, "Items in a training step.", ge=1)
-    optimizer: Literal["adam", "sgd"] = option("adam", "The optimizer.")
-    lr: float = option(0.02, "The learning rate.", gt=0)
-    label_smoothing: float = option(
-        0.05, "Share of each label's weight that is spread over all classes (Szegedy et al. 2016).", ge=0, lt=1
-    )
-    class_weight: str = option(
-        "none",
-        "Weight of the classes in the loss: 'none', 'balanced' (inverse to their counts), or 'neg=1,pos=2.5'.",
-        metavar="WEIGHTS",
-    )
-    monitor: Literal["val_accuracy", "val_loss"] = option(
-        "val_accuracy", "The validation score that picks the best epoch and stops early."
-    )
-    patience: int = option(
-        2, "Stop after this many epochs without a better score; the best epoch's weights stay.", ge=1
-    )
-    min_delta: float = option(0.0, "How much better counts as better.", ge=0)
-    val_split: ShareOrCount = option(
-        0.1, "Validation part of the data when there is none of its own: a share (0.1, 10%) or a count of items."
-    )
-    seed: int = option(0, "Seed of the split, the order and every random draw.", ge=0, lt=2**31)
-    device: str = option("auto", "Where to compute: 'auto' (the first GPU, or else the CPU), 'cpu', 'gpu' or 'gpu:1'.")
-
-
 class RunConfig(Config):
-    """Where a training run goes."""
+    """Where a training run goes, and where it comes from."""
 
     section = "Run"
 
@@ -109,4 +96,12 @@ class RunConfig(Config):
     resume: Path | None = option(
         None, "Go on with a run that was stopped; the run holds its settings, so give no others.", metavar="RUN"
     )
-    dry_run: bool = option(False, "Read the data, tell items, classes and parameters, and write nothing.")
+    from_: Path | None = option(
+        None, "Start from the weights of a finished run, with its preprocessing and model.", metavar="RUN"
+    )
+    find_lr: bool = option(
+        False, "Try rising learning rates instead of training; suggest one and draw the losses (Smith 2017)."
+    )
+    dry_run: bool = option(
+        False, "Try a few steps; tell parameters, memory, seconds an epoch and what would be written. Write nothing."
+    )

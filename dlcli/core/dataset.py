@@ -23,6 +23,31 @@ class Split:
     validation: IntArray
 
 
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """Raw items, such as texts or paths of pictures, with the label id of each."""
+
+    items: list[str]
+    labels: IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What a run learns from and what it validates on.
+
+    Attributes:
+        names: the label names; an id is a place in them.
+        training: what to learn from.
+        validation: what picks the best epoch.
+        fingerprint: SHA-256 over all items and labels in their order.
+    """
+
+    names: list[str]
+    training: Side
+    validation: Side
+    fingerprint: str
+
+
 def label_names(labels: Iterable[str]) -> list[str]:
     """Return the distinct labels in natural order: `class_2` before `class_10`.
 

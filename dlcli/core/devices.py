@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from dlcli.core.backend import keras, tf
@@ -17,18 +18,37 @@ def available() -> list[str]:
     return ["cpu"] + [f"gpu:{number}" for number in range(len(tf.config.list_physical_devices("GPU")))]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where and how a block computes, as `run.json` records it.
+
+    Attributes:
+        device: as `--device` names it.
+        precision: `float32`, `bfloat16` or `float16`: what is computed with; weights are float32.
+        jit: whether training steps are compiled with XLA.
+    """
+
+    device: str
+    precision: str
+    jit: bool
+
+
 @contextlib.contextmanager
-def use(device: str) -> Iterator[str]:
-    """Place what the block computes on a device.
+def use(device: str, *, precision: str = "auto", jit: str = "auto", dense: bool = False) -> Iterator[Placement]:
+    """Place what the block computes, and the models that it builds.
 
     Args:
-        device: `auto`, `cpu`, `gpu` or `gpu:N`. A GPU's memory grows as it is needed.
+        device: `auto`, `cpu`, `gpu`, `gpu:N`, or several such as `gpu:0,1`, which share each batch
+            (`MirroredStrategy`); `cpu:0,1` makes logical CPUs. A GPU's memory grows as it is needed.
+        precision: `auto`, `float32`, `bfloat16`, or `float16` (GPUs only; the loss is scaled).
+        jit: `auto`, `on` or `off`.
+        dense: whether the model's time goes into products of dense matrices; what `auto` turns on.
 
     Yields:
-        the device taken, as `available` names it.
+        what was chosen. `auto` is a rule on the processor's features and the model (docs/training.md), never a timing.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: there is no such device, or it cannot compute with that precision.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -36,11 +56,51 @@ def use(device: str) -> Iterator[str]:
             tf.config.experimental.set_memory_growth(gpu, True)
     default = "gpu:0" if gpus else "cpu"
     chosen = {"auto": default, "gpu": "gpu:0"}.get(device, device)
-    if chosen not in available():
-        raise UsageError(f"--device: there is no {device!r}", hint=f"This machine has: {', '.join(available())}")
-    # TensorFlow takes the default by itself, and leaves to the CPU what no GPU can do, such as work on strings.
-    with contextlib.nullcontext() if chosen == default else tf.device(f"/{chosen}"):
-        yield chosen
+    kind, _, numbers = chosen.partition(":")
+    several = [f"{kind}:{number.strip()}" for number in numbers.split(",")] if "," in numbers else []
+    if kind == "cpu" and several:
+        _make_logical_cpus(several)
+    elif unknown := [name for name in several or [chosen] if name not in available()]:
+        raise UsageError(
+            f"--device: there is no {unknown[0] if several else device!r}",
+            hint=f"This machine has: {', '.join(available())}",
+        )
+    placement = Placement(
+        device=chosen,
+        precision=_precision(precision, kind, dense=dense),
+        jit=jit == "on" or (jit == "auto" and kind == "gpu" and dense),
+    )
+    if several:
+        place: Any = tf.distribute.MirroredStrategy([name.upper() for name in several]).scope()
+    else:
+        # TensorFlow takes the default by itself, and leaves to the CPU what no GPU can do, such as work on strings.
+        place = contextlib.nullcontext() if chosen == default else tf.device(f"/{chosen}")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if placement.precision == "float32" else f"mixed_{placement.precision}")
+    try:
+        with place:
+            yield placement
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _precision(asked: str, kind: str, *, dense: bool) -> str:
+    if asked == "float16" and kind == "cpu":
+        raise UsageError("--precision float16 is for GPUs: a CPU computes in float32 or bfloat16")
+    if asked != "auto":
+        return asked
+    return "bfloat16" if dense and (kind == "gpu" or "amx_bf16" in processor_features()) else "float32"
+
+
+def _make_logical_cpus(names: list[str]) -> None:
+    """Split the CPU, as TensorFlow lets one do before it computes anything."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    if names != [f"cpu:{number}" for number in range(len(names))]:
+        raise UsageError(f"--device: logical CPUs are numbered from 0, got {', '.join(names)}")
+    with contextlib.suppress(RuntimeError):  # TensorFlow runs already; perhaps with as many.
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * len(names))
+    if len(tf.config.list_logical_devices("CPU")) < len(names):
+        raise UsageError("--device: this process computes already, its CPU cannot be split any more")
 
 
 def describe() -> dict[str, Any]:
@@ -50,7 +110,12 @@ def describe() -> dict[str, Any]:
     from dlcli import __version__
 
     return {
-        "processor": {"machine": platform.machine(), "name": _processor_name(), "system": platform.system()},
+        "processor": {
+            "machine": platform.machine(),
+            "name": _processor_name(),
+            "system": platform.system(),
+            "features": processor_features(),
+        },
         "threads": os.cpu_count(),
         "versions": {
             "dlcli": __version__,
@@ -62,9 +127,18 @@ def describe() -> dict[str, Any]:
     }
 
 
+def processor_features() -> list[str]:
+    """Return which of the instruction sets that matter here the processor has, as Linux names them."""
+    return [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in _cpuinfo("flags").split()]
+
+
 def _processor_name() -> str:
+    return _cpuinfo("model name") or platform.processor()
+
+
+def _cpuinfo(field: str) -> str:
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
         for line in file:
-            if line.startswith("model name"):
+            if line.startswith(field):
                 return line.partition(":")[2].strip()
-    return platform.processor()
+    return ""

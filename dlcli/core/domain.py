@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,16 @@ class Domain(Protocol):
 
 
 class Fitted(Protocol):
-    """What `Domain.fit` returns: a pipeline, an uncompiled model that ends in a softmax, and the training inputs."""
+    """What `Domain.fit` returns: a pipeline, an uncompiled model with an output a class, and the training inputs."""
+
+    pipeline: Pipeline
+    model: Any
+    inputs: Inputs
+
+
+@dataclass(kw_only=True)
+class FromRun:
+    """A `Fitted` of which nothing was learnt: pipeline and model are those of a finished run."""
 
     pipeline: Pipeline
     model: Any

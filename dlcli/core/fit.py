@@ -1,25 +1,34 @@
 """The training core: the only place that calls `Model.fit`.
 
-What it knows of its domain is `core/domain.py`: inputs that give batches of rows, and a model that ends in a softmax.
+What it knows of its domain is `core/domain.py`: inputs that give batches of rows, and a model with an output a class.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlcli.core.backend import keras, tf
-from dlcli.core.batches import ordered_batches, training_batches
-from dlcli.core.callbacks import Epochs
+from dlcli.core.batches import training_batches
+from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
-from dlcli.core.config import TrainingConfig
 from dlcli.core.domain import Inputs
-from dlcli.core.forward import AHEAD, Forward, row_numbers
+from dlcli.core.files import write_text
+from dlcli.core.forward import AHEAD, row_numbers
+from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
+from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import make_optimizer
 from dlcli.core.progress import Progress
-from dlcli.core.run import Run
+from dlcli.core.run import Run, jsonl
+from dlcli.core.schedules import warmup_epochs
+from dlcli.core.stopping import stopping_between_steps
+from dlcli.core.training_config import TrainingConfig
+from dlcli.errors import NumbersError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +46,12 @@ class Trained:
     Attributes:
         state: where it ended; its history has the scores of `best_epoch`.
         outputs: float32 (items, classes), the best model's answers on the validation data, in its order.
+        problem: why it ended before its time, if it did.
     """
 
     state: TrainingState
     outputs: np.ndarray[Any, Any]
+    problem: NumbersError | None = None
 
 
 def train(
@@ -52,88 +63,205 @@ def train(
     config: TrainingConfig,
     run: Run,
     progress: Progress,
+    jit: bool = False,
 ) -> Trained:
     """Train a model, from the beginning or from the run's last checkpoint; leave the best weights in it.
 
-    A resumed training repeats the stopped one bit for bit on the same kind of machine: the order of the data is a
-    function of (seed, epoch), and the checkpoint holds all other state.
+    A resumed training repeats the stopped one bit for bit on the same kind of machine: the order of the data and the
+    learning rate are functions of (seed, epoch, step), and the checkpoint holds all other state.
 
     Args:
-        model: uncompiled; its output is a softmax over the classes.
+        model: uncompiled; its output is what `losses.output_activation` says, one number a class.
         training: what to learn from.
         validation: what picks the best epoch.
         class_weights: float32, the weight of each class in the loss, or None.
         config: the settings of the training.
         run: where checkpoints and history go.
         progress: told of steps and epochs.
+        jit: whether the step is compiled with XLA.
 
     Returns:
-        where the training ended, and the best model's answers on the validation data.
+        where the training ended, and the best model's answers on the validation data. When the loss becomes NaN or
+        infinite after the first epoch, the training ends there and `problem` says so.
 
     Raises:
-        NumbersError: the loss became NaN or infinite; the run keeps the last good epoch.
+        NumbersError: the loss became NaN or infinite in the first epoch.
     """
-    classes = model.output_shape[-1]
-    model.compile(
-        optimizer=make_optimizer(config),
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        # XLA compiles every width of a padded batch anew and gains nothing for the models of today.
-        jit_compile=False,
-    )
-    model.optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(run.checkpoints, model)
+    config = config.resolved()
+    metrics = compile_model(model, config, jit=jit)
+    checkpoints = Checkpoints(run.checkpoints, model, metrics)
     state = checkpoints.restore()
-    smooth = _Targets(training, classes, smoothing=config.label_smoothing, weights=class_weights)
-    exact = _Targets(validation, classes)
-    # Padded once: small beside the training data, and read in every epoch.
-    held_out = exact.dataset(ordered_batches(validation.inputs.lengths, batch_size=config.batch_size)).cache()
-    epochs = Epochs(config, state=state, checkpoints=checkpoints, run=run, progress=progress)
-    while not finished(state, config):
-        order = training_batches(
-            training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
-        )
-        model.fit(
-            smooth.dataset(order),
-            validation_data=held_out,
-            initial_epoch=state.epoch,
-            epochs=state.epoch + 1,
-            callbacks=[epochs],
-            shuffle=False,
-            verbose=0,
-        )
+    targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
+    judge = Judge(model, validation.inputs, validation.labels, config)
+    problem = None
+    with stopping_between_steps() as stop:
+        steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
+        while not finished(state, config):
+            order = training_batches(
+                training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
+            )
+            steps.begin(len(order))
+            try:
+                if state.step < len(order):
+                    _fit_epoch(model, targets, order[state.step :], steps)
+                scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
+                _end_epoch(scores, steps, run)
+            except Diverged:
+                problem = _describe_divergence(state, config)
+                break
+            checkpoints.save(state)
+            write_text(run.history, jsonl(state.history))
+            line = describe_epoch(state, config)
+            run.log(line)
+            progress.epoch(line)
+            stop.check()
+    if problem is not None and not state.best_epoch:
+        raise problem
     checkpoints.restore_best(state)
-    return Trained(state=state, outputs=Forward(model)(validation.inputs))
+    return Trained(state=state, outputs=judge.forward(validation.inputs), problem=problem)
+
+
+def require_time_to_warm_up(config: TrainingConfig, training: Labelled) -> None:
+    """Raise a `UsageError` when the warm-up is longer than the training."""
+    batches = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
+    warmup_epochs(config, step=1 / len(batches))
+
+
+def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = False) -> list[Any]:
+    """Give a model its optimizer and loss; return the metrics that are counted over the steps of an epoch."""
+    kind = keras.metrics.SparseCategoricalAccuracy if takes_label_ids(config) else keras.metrics.CategoricalAccuracy
+    accuracy = kind(name="accuracy")
+    model.compile(
+        optimizer=make_optimizer(config, model),
+        loss=make_loss(config, classes=model.output_shape[-1]),
+        metrics=[accuracy],
+        jit_compile=jit,
+    )
+    return [model.metrics[0], accuracy]
+
+
+def _fit_epoch(model: keras.Model, targets: Targets, order: list[np.ndarray[Any, Any]], steps: Steps) -> None:
+    epoch = steps.state.epoch
+    model.fit(
+        targets.dataset(order), initial_epoch=epoch, epochs=epoch + 1, callbacks=[steps], shuffle=False, verbose=0
+    )
+
+
+def _end_epoch(scores: dict[str, float], steps: Steps, run: Run) -> None:
+    """Judge an epoch and add it to the history."""
+    state, optimizer = steps.state, steps.model.optimizer
+    record = {
+        **scores,
+        "learning_rate": steps.rate_of(steps.steps - 1),
+        "gradient_norm": optimizer.gradient_norm,
+        "weight_norm": weight_norm(steps.model),
+        "step_ms": round(1000 * state.seconds / steps.steps, 3),
+        "seconds": round(steps.seconds(), 3),
+    }
+    judge_epoch(state, record, steps.config)
 
 
 def finished(state: TrainingState, config: TrainingConfig) -> bool:
-    """Say whether nothing is left to train: the epochs are done, or the score stopped rising."""
-    return state.epoch >= config.epochs or state.wait >= config.patience
+    """Say whether nothing is left to train: the epochs are done, or the score stopped getting better."""
+    return state.epoch >= config.epochs or 0 < config.patience <= state.wait
 
 
-def best_scores(state: TrainingState) -> dict[str, int | float]:
+def best_scores(state: TrainingState) -> dict[str, int | float | None]:
     """Return the best epoch's scores on the validation data."""
     record = state.history[state.best_epoch - 1]
     scores = {name.removeprefix("val_"): value for name, value in record.items() if name.startswith("val_")}
     return {"accuracy": scores.pop("accuracy"), **scores, "best_epoch": state.best_epoch, "epochs": state.epoch}
 
 
-class _Targets:
-    """Inputs beside their targets: label ids as (smoothed) one-hot rows, and the weights of their classes.
+def try_steps(
+    model: keras.Model,
+    batches: list[np.ndarray[Any, Any]],
+    training: Labelled,
+    *,
+    config: TrainingConfig,
+    rates: list[float],
+    class_weights: np.ndarray[Any, Any] | None,
+    progress: Progress,
+    jit: bool = False,
+) -> list[TriedStep]:
+    """Take steps at given learning rates and note what each comes to; the model is changed and of no further use.
+
+    Args:
+        model: uncompiled.
+        batches: row numbers, a batch a step.
+        training: the items.
+        config: resolved settings.
+        rates: the learning rate of each step.
+        class_weights: as in `train`.
+        progress: told of each step.
+        jit: as in `train`.
+
+    Returns:
+        a record of each step; fewer than asked for when the loss stops being finite.
+    """
+    compile_model(model, config, jit=jit)
+    targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
+    trial = _Trial(rates, progress)
+    with contextlib.suppress(Diverged):
+        model.fit(targets.dataset(batches), callbacks=[trial], shuffle=False, verbose=0)
+    return trial.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedStep:
+    """The loss of one batch before its step, and how long the step took."""
+
+    loss: float
+    seconds: float
+
+
+class _Trial(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sets the rate of each step and notes its loss."""
+
+    def __init__(self, rates: list[float], progress: Progress) -> None:
+        super().__init__()
+        self.rates = rates
+        self.progress = progress
+        self.steps: list[TriedStep] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.optimizer.learning_rate = self.rates[len(self.steps)]
+        self.model.reset_metrics()
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise Diverged
+        self.steps.append(TriedStep(loss=loss, seconds=time.perf_counter() - self._started))
+        self.progress.advance()
+
+
+def _describe_divergence(state: TrainingState, config: TrainingConfig) -> NumbersError:
+    where = f"epoch {state.epoch + 1}, step {state.step + 1}"
+    kept = f"; the run keeps epoch {state.best_epoch}, the best one before" if state.best_epoch else ""
+    return NumbersError(
+        f"the loss is not a finite number in {where}", hint=f"Lower --lr (it is {config.lr:g}), or --clip-norm 1{kept}"
+    )
+
+
+class Targets:
+    """Inputs beside their targets: what the loss takes for each label, and the weights of the classes.
 
     Args:
         items: inputs and label ids.
         classes: the number of classes.
-        smoothing: share of each target that is spread over all classes.
+        config: resolved settings; `loss` and `label_smoothing` count.
         weights: of the classes, or None.
     """
 
     def __init__(
-        self, items: Labelled, classes: int, *, smoothing: float = 0.0, weights: np.ndarray[Any, Any] | None = None
+        self, items: Labelled, classes: int, config: TrainingConfig, *, weights: np.ndarray[Any, Any] | None = None
     ) -> None:
+        smoothing = config.label_smoothing or 0.0
         self.inputs = items.inputs
         self.labels = tf.constant(items.labels, tf.int64)
-        self.rows = tf.eye(classes) * (1 - smoothing) + smoothing / classes
+        self.rows = None if takes_label_ids(config) else tf.eye(classes) * (1 - smoothing) + smoothing / classes
         self.weights = None if weights is None else tf.constant(weights, tf.float32)
 
     def dataset(self, batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
@@ -144,5 +272,5 @@ class _Targets:
 
     def _of(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         labels = tf.gather(self.labels, rows)
-        targets = tf.gather(self.rows, labels)
+        targets = labels if self.rows is None else tf.gather(self.rows, labels)
         return (targets,) if self.weights is None else (targets, tf.gather(self.weights, labels))

@@ -1,18 +1,147 @@
-"""Optimizers by name."""
+"""Optimizers by name: Keras' own, with what the core adds to each.
+
+Added are: gradients of embedding tables whose rows are summed first (Keras' optimizers square the parts of a row's
+gradient one by one, which is another algorithm), the gradient's norm, factors on the learning rate of single layers,
+weight decay that spares biases, and averages of the weights that are taken when they are asked for.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from typing import Any
 
-from dlcli.core.backend import keras
-from dlcli.core.config import TrainingConfig
+import numpy as np
+
+from dlcli.core.backend import keras, tf
+from dlcli.core.training_config import OptimizerConfig, TrainingConfig, require_layer_names
+
+_KERAS: dict[str, Any] = {
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adam": keras.optimizers.Adam,
+    # Weight decay is the core's, so that AdamW is Adam with it.
+    "adamw": keras.optimizers.Adam,
+    "adamax": keras.optimizers.Adamax,
+    "nadam": keras.optimizers.Nadam,
+    "lion": keras.optimizers.Lion,
+}
+_OWN_SETTINGS = ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "amsgrad")
 
 
-def make_optimizer(config: TrainingConfig) -> Any:
-    """Return a new Keras optimizer.
+def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
+    """Return a new optimizer, built for a model.
 
     Args:
-        config: the settings `optimizer` and `lr`.
+        config: resolved settings; those of `OptimizerConfig` count.
+        model: whose trainable variables it shall change.
+
+    Returns:
+        a Keras optimizer that also has `gradient_norm`, `reset_gradient_norm()` and `averaged()`.
+
+    Raises:
+        UsageError: `layer_lr` names a layer that the model does not have.
     """
-    optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-    return optimizers[config.optimizer](learning_rate=config.lr)
+    factors = _factors(config, model)
+    given = {name: getattr(config, name) for name in _OWN_SETTINGS if getattr(config, name) not in (None, False)}
+    optimizer = _class(config.optimizer)(
+        learning_rate=config.lr,
+        global_clipnorm=config.clip_norm,
+        clipvalue=config.clip_value,
+        gradient_accumulation_steps=config.accumulate if config.accumulate > 1 else None,
+        use_ema=config.ema is not None,
+        **({"ema_momentum": config.ema} if config.ema is not None else {}),
+        **given,
+    )
+    optimizer.begin(factors, decay=config.weight_decay or 0.0)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
+    """Return the factor on the learning rate of each trainable variable."""
+    asked = config.layer_factors()
+    layer_of = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
+    require_layer_names(asked, sorted(set(layer_of.values())))
+    return [asked.get(layer_of.get(id(variable), ""), 1.0) for variable in model.trainable_variables]
+
+
+@functools.cache
+def _class(name: str) -> Any:
+    """Return a Keras optimizer's class with the core's additions."""
+    return type(f"Core{_KERAS[name].__name__}", (_Additions, _KERAS[name]), {})
+
+
+class _Additions:
+    """What the core adds to a Keras optimizer; stands before it in the order of inheritance."""
+
+    def begin(self: Any, factors: list[float], *, decay: float) -> None:
+        """Set what the constructor of a Keras optimizer does not take; called before `build`."""
+        self._factors = factors
+        self._decay = decay
+        # Biases and the scales of normalisations keep their size (Loshchilov & Hutter 2019 do the same in practice).
+        self.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        # The sum of the gradients' norms over the steps of an epoch, and their number.
+        self._norm = keras.Variable(
+            np.zeros(2, np.float32), trainable=False, name="gradient_norm", aggregation="only_first_replica"
+        )
+        self._track_variable(self._norm)
+
+    @property
+    def gradient_norm(self: Any) -> float:
+        """The mean global norm of the gradients since the last reset, before clipping."""
+        total, steps = self._norm.numpy()
+        return float(total / steps) if steps else 0.0
+
+    def reset_gradient_norm(self: Any) -> None:
+        """Start a new mean."""
+        self._norm.assign(np.zeros(2, np.float32))
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        """Sum the rows of sparse gradients and the replicas' gradients, note the norm, then go on as Keras does."""
+        grads = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in grads]
+        found = [gradient for gradient in grads if gradient is not None]
+        replica = tf.distribute.get_replica_context()
+        if replica is not None and replica.num_replicas_in_sync > 1:
+            summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, found))
+            grads = [None if gradient is None else next(summed) for gradient in grads]
+            found = [gradient for gradient in grads if gradient is not None]
+        norm = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))) for gradient in found]))
+        self._norm.assign_add(tf.stack([norm, tf.ones_like(norm)]))
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        """Do nothing: `apply` has done it, before the gradients were clipped."""
+        return grads_and_vars
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Decay the weight, then step, both with the layer's own learning rate."""
+        factor = self._factors[self._get_variable_index(variable)]
+        if factor == 0:
+            return
+        rate = tf.cast(learning_rate, variable.dtype) * factor
+        if self._decay and self._use_weight_decay(variable):
+            self.assign_sub(variable, variable * (self._decay * rate))
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Do nothing, though `fit` asks at its end: `averaged` puts averages in their place."""
+
+    def use_averages(self: Any) -> None:
+        """Put the averages of the weights in their place, if there are any."""
+        if self.use_ema:
+            self._overwrite_model_variables_with_average_value(self._trainable_variables)
+
+    @contextlib.contextmanager
+    def averaged(self: Any) -> Iterator[None]:
+        """Put the averages of the weights in their place for the block, if there are any."""
+        kept = [variable.numpy() for variable in self._trainable_variables] if self.use_ema else []
+        self.use_averages()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self._trainable_variables, kept, strict=False):
+                variable.assign(value)

@@ -34,6 +34,7 @@ HISTORY = "history.jsonl"
 METRICS = "metrics.json"
 VALIDATION = "validation.npz"
 CHECKPOINTS = "checkpoints"
+PLOTS = "plots"
 LOG = "log.txt"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
@@ -60,7 +61,7 @@ class RunRecord(BaseModel):
     machine: dict[str, Any] = {}
     device: str = ""
     model: dict[str, Any] = {}
-    scores: dict[str, int | float] = {}
+    scores: dict[str, int | float | None] = {}
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -135,6 +136,7 @@ class Run:
         self.checkpoints = path / CHECKPOINTS
         self.pipeline = path / PIPELINE
         self.history = path / HISTORY
+        self.plots = path / PLOTS
         self._started = time.perf_counter()
 
     def log(self, line: str) -> None:
@@ -146,7 +148,7 @@ class Run:
         self,
         model: Any,
         *,
-        scores: dict[str, int | float],
+        scores: dict[str, int | float | None],
         history: list[dict[str, Any]],
         validation: dict[str, np.ndarray[Any, Any]],
     ) -> None:
@@ -274,6 +276,8 @@ def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
         before = RunRecord.model_validate_json((path / RECORD).read_bytes())
         if before.status == "finished":
             raise UsageError(f"{path} is finished already")
+        if before.data.get("start") != record.data.get("start"):
+            raise UsageError(f"the run that {path} started from has changed since", hint="Put it back, or train anew")
         if before.data != record.data:
             then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
             raise UsageError(

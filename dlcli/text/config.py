@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from dlcli.core.config import Config, option
+from pydantic import model_validator
+
+from dlcli.core.config import Config, Counts, option
+from dlcli.core.training_config import LayerConfig
 
 
 class TextDataConfig(Config):
@@ -44,7 +47,7 @@ class TextPipelineConfig(Config):
     )
 
 
-class TextModelConfig(Config):
+class TextModelConfig(LayerConfig):
     """Which model, and its settings."""
 
     section = "Model"
@@ -53,7 +56,20 @@ class TextModelConfig(Config):
 
     embedding_dim: int | None = option(
         None,
-        "Size of an n-gram's embedding; without it 1 for two classes, else the number of classes (at most 64).",
+        "Size of an n-gram's embedding; without it 64 before hidden layers, else 1 for two classes, and the number of "
+        "classes (at most 64) for more.",
         ge=1,
     )
     ngram_dropout: float = option(0.0, "Share of each text's n-grams that is left out at a training step.", ge=0, lt=1)
+    hidden_units: Counts = option(
+        (), "Sizes of hidden layers between embedding and classes, such as 64,32 (Iyyer et al. 2015).", metavar="SIZES"
+    )
+
+    @model_validator(mode="after")
+    def _hidden(self) -> Self:
+        for name in ("activation", "activity_l1", "activity_l2"):
+            if getattr(self, name) and not self.hidden_units:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is for hidden layers: give --hidden-units too, such as 64"
+                )
+        return self

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.core import dataset
-from dlcli.core.dataset import IntArray
+from dlcli.core.dataset import Corpus, IntArray, Side
 from dlcli.core.progress import Progress
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig
 from dlcli.text.read import Texts, parts_of, read_labelled
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """Texts with the label id of each."""
-
-    texts: list[str]
-    labels: IntArray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """What a run learns from and what it validates on.
-
-    Attributes:
-        names: the label names; an id is a place in them.
-        training: what to learn from.
-        validation: what picks the best epoch.
-        fingerprint: SHA-256 over all texts and labels in their order.
-    """
-
-    names: list[str]
-    training: Side
-    validation: Side
-    fingerprint: str
 
 
 def read_corpus(
@@ -76,16 +50,16 @@ def read_corpus(
     if held_out is not None:
         return Corpus(
             names=names,
-            training=Side(texts=texts.texts, labels=labels),
+            training=Side(items=texts.texts, labels=labels),
             validation=Side(
-                texts=held_out.texts, labels=dataset.label_ids(held_out.labels, names, where=held_out.source)
+                items=held_out.texts, labels=dataset.label_ids(held_out.labels, names, where=held_out.source)
             ),
             fingerprint=dataset.fingerprint([fingerprint, *held_out.texts], ["", *held_out.labels]),
         )
     parts = dataset.split(texts.texts, labels, names, share=val_split, seed=seed)
 
     def side(rows: IntArray) -> Side:
-        return Side(texts=[texts.texts[row] for row in rows], labels=labels[rows])
+        return Side(items=[texts.texts[row] for row in rows], labels=labels[rows])
 
     return Corpus(
         names=names, training=side(parts.training), validation=side(parts.validation), fingerprint=fingerprint

@@ -32,12 +32,16 @@ class TextDomain:
         pipeline: how text becomes ids.
         model: which model is built for them.
         seed: of every random draw in the model.
+        output: what the model ends in: `softmax`, or `linear` for scores.
     """
 
-    def __init__(self, pipeline: TextPipelineConfig, model: TextModelConfig, *, seed: int) -> None:
+    def __init__(
+        self, pipeline: TextPipelineConfig, model: TextModelConfig, *, seed: int, output: str = "softmax"
+    ) -> None:
         self.pipeline = pipeline
         self.model = model
         self.seed = seed
+        self.output = output
 
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> FittedText:
         """Count the n-grams of the training texts and build the model for them."""
@@ -51,6 +55,7 @@ class TextDomain:
             classes=classes,
             config=self.model,
             seed=self.seed,
+            output=self.output,
         )
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.core.backend import keras
+from dlcli.core.layers import HEAD, head, hidden, initializer, penalty
 from dlcli.text.config import TextModelConfig
 from dlcli.text.pipeline import EncodedTexts
 
@@ -29,7 +30,10 @@ class NgramEmbedding(keras.layers.Layer):  # type: ignore[misc]
         vocabulary_size: the number of n-grams; ids run from 1 to it.
         dim: size of an embedding.
         dropout: share of a text's n-grams left out at a training step.
-        seed: of the dropout and of the table's first values.
+        seed: of the dropout.
+        l1: penalty on the size of the table's numbers.
+        l2: penalty on their squares.
+        initializer: of the table; zeros when None.
         weights: float32 (vocabulary_size,), the fixed weight of each n-gram; ones when None (loading fills them in).
 
     Input: int32 (batch, length). Output: float32 (batch, dim).
@@ -45,6 +49,9 @@ class NgramEmbedding(keras.layers.Layer):  # type: ignore[misc]
         *,
         dropout: float = 0.0,
         seed: int = 0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        initializer: Any = None,
         weights: np.ndarray[Any, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -53,6 +60,9 @@ class NgramEmbedding(keras.layers.Layer):  # type: ignore[misc]
         self.dim = dim
         self.dropout = dropout
         self.seed = seed
+        self.l1 = l1
+        self.l2 = l2
+        self._initializer = initializer or "zeros"
         self._first_weights = weights
         self._seeds = keras.random.SeedGenerator(seed)
 
@@ -62,7 +72,9 @@ class NgramEmbedding(keras.layers.Layer):  # type: ignore[misc]
         self.ngram_weights = self.add_weight(
             name="ngram_weights", shape=(rows,), initializer="ones", trainable=False, dtype="float32"
         )
-        self.table = self.add_weight(name="table", shape=(rows, self.dim), initializer="zeros")
+        self.table = self.add_weight(
+            name="table", shape=(rows, self.dim), initializer=self._initializer, regularizer=penalty(self.l1, self.l2)
+        )
         if self._first_weights is not None:
             self.ngram_weights.assign(np.concatenate([[0.0], self._first_weights]))
 
@@ -81,13 +93,15 @@ class NgramEmbedding(keras.layers.Layer):  # type: ignore[misc]
         return (input_shape[0], self.dim)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments, less the weights, which are saved as weights."""
+        """Return the arguments, less first values, which are saved as weights."""
         config: dict[str, Any] = super().get_config()
         own = {
             "vocabulary_size": self.vocabulary_size,
             "dim": self.dim,
             "dropout": self.dropout,
             "seed": self.seed,
+            "l1": self.l1,
+            "l2": self.l2,
         }
         return config | own
 
@@ -100,32 +114,50 @@ def ngram(
     classes: int,
     config: TextModelConfig,
     seed: int,
+    output: str = "softmax",
 ) -> keras.Model:
-    """Build the averaged n-gram embeddings with a softmax.
+    """Build the averaged n-gram embeddings, with dense layers on top if wanted.
 
-    The table starts at zero and the last layer as the contrast between the classes: with an embedding as large as the
-    number of classes the start is a linear model's, and what is learnt is one weight for each n-gram and class.
+    Without hidden layers the table starts at zero and the last layer as the contrast between the classes: with an
+    embedding as large as the number of classes the start is a linear model's, and what is learnt is one weight for each
+    n-gram and class. With them it is a deep averaging network (Iyyer et al. 2015), which starts at random.
 
     Args:
         texts: the training texts, for the n-grams' weights.
         labels: the label id of each.
         vocabulary_size: the number of n-grams.
         classes: the number of classes.
-        config: `embedding_dim` and `ngram_dropout`.
+        config: the model's settings.
         seed: of every random draw in the model.
+        output: activation of the last layer: `softmax`, or `linear` for scores.
 
     Returns:
         an uncompiled model: int32 (batch, length) in, float32 (batch, classes) out.
     """
-    dim = config.embedding_dim or (1 if classes == 2 else min(classes, _MAX_EMBEDDING))
+    linear = not config.hidden_units
+    dim = config.embedding_dim or (min(classes, _MAX_EMBEDDING) if linear else _MAX_EMBEDDING)
+    if linear and classes == 2:
+        dim = config.embedding_dim or 1
+    first = config.initializer or (None if linear else "random_uniform")
     weights = naive_bayes_weights(texts, labels, vocabulary_size=vocabulary_size, classes=classes)
     ids = keras.Input((None,), dtype="int32", name="ids")
     embedding = NgramEmbedding(
-        vocabulary_size, dim, dropout=config.ngram_dropout, seed=seed, weights=weights, name="ngram_embedding"
+        vocabulary_size,
+        dim,
+        dropout=config.ngram_dropout,
+        seed=seed,
+        l1=config.l1,
+        l2=config.l2,
+        initializer=initializer(first, seed=seed + 1) if first else None,
+        weights=weights,
+        name="ngram_embedding",
     )(ids)
-    head = keras.layers.Dense(classes, activation="softmax", name="classes")
-    model = keras.Model(ids, head(embedding), name="ngram")
-    head.kernel.assign(_contrasts(dim, classes, seed))
+    outputs = head(
+        hidden(embedding, config.hidden_units, config, seed=seed), classes, config, activation=output, seed=seed
+    )
+    model = keras.Model(ids, outputs, name="ngram")
+    if linear and config.initializer is None:
+        model.get_layer(HEAD).kernel.assign(_contrasts(dim, classes, seed))
     return model
 
 

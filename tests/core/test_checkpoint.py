@@ -12,6 +12,8 @@ from core.tiny import Killed, linear, vectors
 from dlcli.core import checkpoint as checkpoint_module
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
+from dlcli.core.optimizers import make_optimizer
+from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import ModelError, SurroundingsError
 from dlcli.text.models import NgramEmbedding
 
@@ -21,10 +23,8 @@ POINTS = vectors(96)
 def compiled(optimizer: str = "adam", *, seed: int = 0) -> Any:
     """Return a model with dropout of two kinds of seed, built as the core builds it."""
     model = linear(dropout=0.4, seed=seed)
-    model.compile(
-        optimizer=keras.optimizers.get(optimizer), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
-    model.optimizer.build(model.trainable_variables)
+    config = TrainingConfig(optimizer=optimizer).resolved()
+    model.compile(optimizer=make_optimizer(config, model), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

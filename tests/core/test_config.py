@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dlcli.core.config import Config, RunConfig, TrainingConfig
+from dlcli.core.config import Config, RunConfig
+from dlcli.core.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,10 @@ def test_a_share_survives_the_way_through_run_json(share: Any) -> None:
         ("batch_size", 0),
         ("lr", 0),
         ("label_smoothing", 1),
-        ("patience", 0),
+        ("patience", -1),
         ("seed", -1),
         ("seed", 2**31),
-        ("optimizer", "rmsprop"),
+        ("optimizer", "rmsprob"),
         ("learning_rate", 0.1),
     ],
 )

@@ -21,13 +21,13 @@ def test_available_names_what_device_takes() -> None:
 
 def test_the_cpu_is_used_when_asked_for() -> None:
     with devices.use("cpu") as chosen:
-        assert chosen == "cpu"
+        assert (chosen.device, chosen.precision, chosen.jit) == ("cpu", "float32", False)
         assert "CPU:0" in (tf.constant(1.0) + 1).device
 
 
 def test_auto_takes_the_first_gpu_or_else_the_cpu() -> None:
     with devices.use("auto") as chosen:
-        assert chosen == ("gpu:0" if GPUS else "cpu")
+        assert chosen.device == ("gpu:0" if GPUS else "cpu")
         assert ("GPU:0" if GPUS else "CPU:0") in (tf.constant(1.0) + 1).device
 
 

@@ -14,9 +14,9 @@ from core.tiny import KillAt, Killed, Vectors, fit, linear, opened, probabilitie
 from dlcli.core import fit as fit_module
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
-from dlcli.core.config import TrainingConfig
-from dlcli.core.fit import Labelled, best_scores, finished, train
+from dlcli.core.fit import Labelled, best_scores, compile_model, finished, train
 from dlcli.core.progress import Silent
+from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import NumbersError
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.domain import TextDomain
@@ -106,7 +106,8 @@ class TestResume:
         lines = (tmp_path / "r" / "history.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == state.history
         assert state.history[0].keys() == {
-            *("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+            *("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"),
+            *("gradient_norm", "weight_norm", "step_ms", "seconds"),
         }
 
 
@@ -253,16 +254,21 @@ class TestNumbers:
         model = linear()
         direction = scheduled(monkeypatch, model, [0.1, 0.2, bad, 0.3])
         data = vectors(64), vectors(32, seed=1)
-        with pytest.raises(NumbersError) as caught:
-            fit(tmp_path / "r", model, *data, epochs=4, patience=9, monitor="val_loss", **NO_STEP)
-        assert caught.value.message == "the loss is not a finite number in epoch 3"
-        assert caught.value.hint == "Lower --lr (it is 1e-30); the run keeps epoch 2, the last good one"
+        with opened(tmp_path / "r") as run:
+            config = TrainingConfig(epochs=4, patience=9, monitor="val_loss", **NO_STEP)  # type: ignore[arg-type]
+            trained = train(model, *data, class_weights=None, config=config, run=run, progress=Silent())
+        assert trained.problem is not None
+        assert trained.problem.message == "the loss is not a finite number in epoch 3, step 1"
+        assert trained.problem.hint == (
+            "Lower --lr (it is 1e-30), or --clip-norm 1; the run keeps epoch 2, the best one before"
+        )
+        np.testing.assert_array_equal(model.get_layer("head").kernel.numpy(), (0.2 * direction).astype(np.float32))
+        assert np.isfinite(trained.outputs).all()
         assert len((tmp_path / "r" / "history.jsonl").read_text().splitlines()) == 2
 
         again = linear()
-        again.compile(optimizer="sgd", loss="mse")
-        again.optimizer.build(again.trainable_variables)
-        state = Checkpoints(tmp_path / "r" / "checkpoints", again).restore()
+        metrics = compile_model(again, config.resolved())
+        state = Checkpoints(tmp_path / "r" / "checkpoints", again, metrics).restore()
         assert (state.epoch, state.best_epoch) == (2, 2)
         np.testing.assert_array_equal(again.get_layer("head").kernel.numpy(), (0.2 * direction).astype(np.float32))
 
@@ -306,5 +312,5 @@ def test_the_model_is_compiled_by_the_core(tmp_path: Path) -> None:
         config = TrainingConfig(epochs=1, lr=0.25, optimizer="sgd")
         data = vectors(64), vectors(32, seed=1)
         state = train(model, *data, class_weights=None, config=config, run=run, progress=Silent()).state
-    assert type(model.optimizer).__name__ == "SGD"
+    assert type(model.optimizer).__name__ == "CoreSGD"
     assert state.history[0]["learning_rate"] == pytest.approx(0.25)

@@ -11,10 +11,10 @@ import numpy as np
 
 from dlcli.core.backend import keras, tf
 from dlcli.core.checkpoint import TrainingState
-from dlcli.core.config import TrainingConfig
 from dlcli.core.fit import Labelled, train
 from dlcli.core.progress import Silent
 from dlcli.core.run import Run, RunRecord, create, reopen
+from dlcli.core.training_config import TrainingConfig
 
 
 class Vectors:
@@ -107,4 +107,4 @@ class KillAt(Silent):
 
 
 def without_seconds(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+    return [{name: value for name, value in record.items() if name not in ("seconds", "step_ms")} for record in history]

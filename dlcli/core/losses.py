@@ -1,0 +1,59 @@
+"""Losses by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlcli.core.backend import keras
+from dlcli.core.training_config import MARGIN_LOSSES, LossConfig
+from dlcli.errors import UsageError
+
+_KERAS: dict[str, Any] = {
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "hinge": keras.losses.Hinge,
+    "squared_hinge": keras.losses.SquaredHinge,
+    "categorical_hinge": keras.losses.CategoricalHinge,
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "log_cosh": keras.losses.LogCosh,
+    "kl_divergence": keras.losses.KLDivergence,
+}
+
+
+def make_loss(config: LossConfig, *, classes: int, reduction: str | None = "sum_over_batch_size") -> Any:
+    """Return a Keras loss.
+
+    Its targets are one-hot rows, (n, classes), and for `sparse_categorical_crossentropy` label ids, (n,); smoothing is
+    done to the targets and is no part of it. Hinge losses are Keras', one class against the rest (`hinge`,
+    `squared_hinge`) or the right class against the best wrong one (`categorical_hinge`, Crammer & Singer 2001).
+
+    Args:
+        config: `loss` and `focal_gamma`.
+        classes: the number of classes.
+        reduction: Keras' name of it; None for a value an item.
+
+    Raises:
+        UsageError: the loss does not fit the number of classes.
+    """
+    if config.loss == "binary_crossentropy" and classes != 2:
+        raise UsageError(
+            f"--loss binary_crossentropy is for two classes, the data has {classes}",
+            hint="Use categorical_crossentropy",
+        )
+    if config.loss == "focal":
+        # alpha scales the whole loss and no class, so that gamma 0 is the cross entropy; --class-weight weighs classes.
+        gamma = 2.0 if config.focal_gamma is None else config.focal_gamma
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=gamma, reduction=reduction)
+    return _KERAS[config.loss](reduction=reduction)
+
+
+def takes_label_ids(config: LossConfig) -> bool:
+    """Say whether the loss takes label ids in the place of one-hot rows."""
+    return config.loss == "sparse_categorical_crossentropy"
+
+
+def output_activation(config: LossConfig) -> str:
+    """Return what a model for this loss ends in: `softmax`, or `linear` for scores without bounds."""
+    return "linear" if config.loss in MARGIN_LOSSES else "softmax"

@@ -1,0 +1,415 @@
+"""What the verbs that train share: a new run, one that goes on, one from another's weights, and the two dry trials."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from dlcli.core.config import Config, RunConfig, flag
+from dlcli.core.progress import Progress
+from dlcli.errors import DataError, DiskFullError, SurroundingsError, Terminated, UsageError
+from dlcli.resources import resolve_input
+from dlcli.verbs.result import Result, facts
+
+if TYPE_CHECKING:
+    from dlcli.core.dataset import Corpus
+    from dlcli.core.devices import Placement
+    from dlcli.core.domain import Domain, Fitted
+    from dlcli.core.fit import Trained
+    from dlcli.core.run import Run, RunRecord
+
+    _OpenRun = Callable[[RunRecord], AbstractContextManager[Run]]
+
+# Settings that say where a run goes, and not what it is: `--resume` needs none of them.
+_NOT_OF_THE_RUN = frozenset(RunConfig.model_fields) - {"from_"}
+# Settings that hold paths, kept so that they hold from any directory.
+_PATHS = ("data", "val", "from_")
+_CURVE = "find-lr.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What one verb's training is about.
+
+    Attributes:
+        verb: its name.
+        domain: the package of its domain.
+        config: its config model.
+        inherited: the groups of settings that `--from` takes from the other run.
+        read: reads and splits the data; imports no TensorFlow, so that bad data is found before its seconds of start.
+        make_domain: the core's view of the domain.
+    """
+
+    verb: str
+    domain: str
+    config: type[Any]
+    inherited: tuple[type[Config], ...]
+    read: Callable[[Any, Progress], Corpus]
+    make_domain: Callable[[Any], Domain]
+
+
+class TrainingResult(Result):
+    """Where the run is and how it scores on its validation data; or what a trial found."""
+
+    run: Path | None
+    items: dict[str, int]
+    labels: list[str]
+    parameters: int
+    accuracy: float | None = None
+    loss: float | None = None
+    scores: dict[str, float | None] = Field(default_factory=dict)
+    best_epoch: int | None = None
+    epochs: int | None = None
+    seconds: float = 0.0
+    suggested_lr: float | None = Field(None, exclude_if=lambda value: value is None)
+    plot: Path | None = Field(None, exclude_if=lambda value: value is None)
+    memory_mb: int | None = Field(None, exclude_if=lambda value: value is None)
+    seconds_per_epoch: float | None = Field(None, exclude_if=lambda value: value is None)
+    would_write: list[str] = Field(default_factory=list, exclude_if=lambda value: not value)
+
+    def text(self) -> str:
+        """Return the result as lines of names and values."""
+        counts = ", ".join(f"{count:,} {part}" for part, count in self.items.items())
+        rows = [
+            ("items", counts),
+            ("classes", f"{len(self.labels)}: {', '.join(self.labels[:8])}" + (" ..." if len(self.labels) > 8 else "")),
+            ("parameters", f"{self.parameters:,}"),
+        ]
+        if self.suggested_lr is not None:
+            return facts([*rows, ("suggestion", f"--lr {self.suggested_lr:.2g}"), ("plot", str(self.plot))])
+        if self.run is None:
+            memory = f"{self.memory_mb:,} MB at peak in the steps tried" if self.memory_mb else ""
+            return facts(
+                [
+                    *rows,
+                    ("memory", memory),
+                    ("an epoch", f"about {self.seconds_per_epoch:.1f} s, validation included"),
+                    ("would write", ", ".join(self.would_write)),
+                    ("dry run", "nothing was written"),
+                ]
+            )
+        others = [(name, f"{value:.4f}") for name, value in self.scores.items() if value is not None]
+        rows += [
+            ("accuracy", f"{self.accuracy:.4f} on validation (epoch {self.best_epoch} of {self.epochs})"),
+            ("loss", f"{self.loss:.4f}"),
+            *others,
+            ("seconds", f"{self.seconds:.1f}"),
+            ("run", str(self.run)),
+        ]
+        return facts(rows)
+
+
+def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
+    """Train a model, or go on with a stopped training, or try one out.
+
+    The run directory is made when all that can be wrong with settings and data was found not to be.
+
+    Args:
+        task: the verb's.
+        config: its settings.
+        progress: told of stages and epochs.
+
+    Returns:
+        the run and its validation scores; with `find_lr` or `dry_run` what the trial found.
+    """
+    from dlcli.core.run import create, default_path, open_finished, read_record, reopen, require_free
+
+    if config.resume is not None:
+        if beside := config.model_fields_set & (_NOT_OF_THE_RUN - {"resume"}):
+            raise UsageError(f"{flag(min(beside))} does not go with --resume, which goes on in its place")
+        path, record = config.resume, read_record(config.resume)
+        config = _recorded(task, record, config, path)
+        if record.status == "finished":
+            progress.note(f"{path} is finished already")
+            return _result(open_finished(path), path)
+        return _train(task, config, lambda fresh: reopen(path, fresh, progress), progress)
+    config = _inherit(task, config).resolved()
+    if config.find_lr:
+        return _train(task, config, None, progress)
+    path = config.out or default_path(task.verb)
+    require_free(path, force=config.force)
+    if config.dry_run:
+        return _train(task, config, None, progress)
+    return _train(task, config, lambda fresh: create(path, fresh, force=config.force), progress)
+
+
+def _recorded(task: Task, record: RunRecord, given: Any, path: Path) -> Any:
+    """Return the settings that a run was started with, and refuse to change them."""
+    if record.verb != task.verb:
+        raise UsageError(f"{path} is a run of {record.verb}", hint=f"dlcli {record.verb} --resume {path}")
+    config = task.config.model_validate(record.config)
+    before, now = _settings(config), _settings(given)
+    changed = [
+        f"{'DATA' if name == 'data' else flag(name)} (the run has {before[name]!r}, got {now[name]!r})"
+        for name in sorted(given.model_fields_set - _NOT_OF_THE_RUN)
+        if before[name] != now[name]
+    ]
+    if changed:
+        raise UsageError(f"--resume takes no changed setting: {', '.join(changed)}", hint="Leave it out, or train anew")
+    return config
+
+
+def _inherit(task: Task, config: Any) -> Any:
+    """Return the settings with preprocessing and model taken from the run of `--from`, if there is one."""
+    if config.from_ is None:
+        return config
+    from dlcli.core.run import open_finished
+
+    record = open_finished(config.from_)
+    if record.domain != task.domain:
+        raise UsageError(f"--from: {config.from_} is a run of {record.verb}")
+    theirs = task.config.model_validate(record.config)
+    taken = {name: getattr(theirs, name) for group in task.inherited for name in group.model_fields}
+    for name in sorted(config.model_fields_set & taken.keys()):
+        if getattr(config, name) != taken[name]:
+            raise UsageError(
+                f"{flag(name)}: --from takes preprocessing and model from {config.from_}, "
+                f"which has {taken[name]!r}, got {getattr(config, name)!r}",
+                hint="Leave it out, or train anew",
+            )
+    return config.model_copy(update=taken)
+
+
+def _train(task: Task, config: Any, open_run: _OpenRun | None, progress: Progress) -> TrainingResult:
+    """Read, split, make the model's inputs, train, save; without a run to open, try only."""
+    started = time.perf_counter()
+    corpus = task.read(config, progress)
+
+    progress.begin("starting TensorFlow")
+    from dlcli.core import dataset, devices
+    from dlcli.core.fit import Labelled, require_time_to_warm_up
+    from dlcli.core.losses import make_loss, output_activation
+    from dlcli.core.run import RunRecord
+    from dlcli.serving.predictor import Predictor
+
+    weights = dataset.class_weights(config.class_weight, corpus.training.labels, corpus.names)
+    make_loss(config, classes=len(corpus.names))
+    if config.tensorboard:
+        from dlcli.core import tensorboard
+
+        tensorboard.require()
+    with devices.use(config.device, precision=config.precision, jit=config.jit) as placement:
+        start = Predictor(config.from_) if config.from_ else None
+        fitted = _fitted(task, config, corpus, start, progress)
+        record = RunRecord(
+            verb=task.verb,
+            domain=task.domain,
+            config=_settings(config),
+            seed=config.seed,
+            labels=corpus.names,
+            data={
+                "fingerprint": corpus.fingerprint,
+                "training": len(corpus.training.items),
+                "validation": len(corpus.validation.items),
+            }
+            | ({"start": start.record.hashes["model.keras"]} if start else {}),
+            machine=devices.describe(),
+            device=placement.device,
+            model={
+                "name": config.model,
+                "parameters": int(fitted.model.count_params()),
+                "outputs": "probabilities" if output_activation(config) == "softmax" else "scores",
+                "precision": placement.precision,
+                "jit": placement.jit,
+            },
+            seconds=time.perf_counter() - started,
+        )
+        training = Labelled(inputs=fitted.inputs, labels=corpus.training.labels)
+        require_time_to_warm_up(config, training)
+        if config.find_lr:
+            return _find_lr(record, fitted, training, weights, config, placement, progress)
+        validation = Labelled(inputs=fitted.pipeline.encode(corpus.validation.items), labels=corpus.validation.labels)
+        if open_run is None:
+            return _rehearse(record, fitted, training, validation, weights, config, placement, progress)
+        with open_run(record) as run:
+            progress.note(f"run directory: {run.path}")
+            with _saying_how_to_go_on(task, run, progress):
+                fitted.pipeline.save(run.pipeline)
+                from dlcli.core.fit import train as train_core
+
+                trained = train_core(
+                    fitted.model,
+                    training,
+                    validation,
+                    class_weights=weights,
+                    config=config,
+                    run=run,
+                    progress=progress,
+                    jit=placement.jit,
+                )
+                _finish(run, fitted, trained, validation, config, progress)
+    if trained.problem is not None:
+        raise trained.problem
+    return _result(run.record, run.path)
+
+
+def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, progress: Progress) -> Fitted:
+    """Return pipeline, model and training inputs: learnt from the data, or those of the run of `--from`."""
+    if start is None:
+        return task.make_domain(config).fit(corpus.training.items, corpus.training.labels, len(corpus.names), progress)
+    from dlcli.core.domain import FromRun
+    from dlcli.core.losses import output_activation
+
+    if start.labels != corpus.names:
+        differing = sorted(set(start.labels) ^ set(corpus.names))
+        raise DataError(
+            f"--from: {start.path} has other classes than the data: {', '.join(differing[:10])}",
+            hint="--from takes the same classes",
+        )
+    if start.probabilistic != (output_activation(config) == "softmax"):
+        kind = "probabilities" if start.probabilistic else "scores without bounds"
+        raise UsageError(f"--loss {config.loss} does not fit the run of --from, whose model gives {kind}")
+    progress.begin(f"reading {len(corpus.training.items):,} items")
+    return FromRun(pipeline=start.pipeline, model=start.model, inputs=start.pipeline.encode(corpus.training.items))
+
+
+def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config: Any, progress: Progress) -> None:
+    """Commit the run, with its plots."""
+    from dlcli.core import plots
+    from dlcli.core.fit import best_scores
+
+    progress.begin("saving the run")
+    state = trained.state
+    run.plots.mkdir(exist_ok=True)
+    plots.draw_training(state.history, best_epoch=state.best_epoch, monitor=config.monitored(), folder=run.plots)
+    run.finish(
+        fitted.model,
+        scores=best_scores(state),
+        history=state.history,
+        validation={"labels": validation.labels, "outputs": trained.outputs},
+    )
+
+
+def _find_lr(
+    record: RunRecord,
+    fitted: Fitted,
+    training: Any,
+    weights: Any,
+    config: Any,
+    placement: Placement,
+    progress: Progress,
+) -> TrainingResult:
+    """Do the range test and leave its curve."""
+    from dlcli.core import plots
+    from dlcli.core.batches import training_batches
+    from dlcli.core.files import replacing, require_writable_parent
+    from dlcli.core.fit import try_steps
+    from dlcli.core.range_test import STEPS, analyse, rising_rates
+    from dlcli.core.run import default_path
+
+    folder = config.out or default_path("find-lr")
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
+        if not (folder / _CURVE).is_file():
+            raise SurroundingsError(f"{folder} is not empty, and no range test of ours", hint="Choose another --out")
+        if not config.force:
+            raise SurroundingsError(f"{folder} holds a range test already", hint="Add --force to replace it")
+    require_writable_parent(folder)
+    batches: list[Any] = []
+    while len(batches) < STEPS:
+        epoch = len(batches)
+        batches += training_batches(
+            training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=epoch
+        )
+    rates = rising_rates(STEPS)
+    progress.begin("trying learning rates", STEPS)
+    steps = try_steps(
+        fitted.model,
+        batches[:STEPS],
+        training,
+        config=config,
+        rates=rates,
+        class_weights=weights,
+        progress=progress,
+        jit=placement.jit,
+    )
+    found = analyse(rates, [step.loss for step in steps])
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        plots.draw_range_test(
+            found.rates,
+            found.losses,
+            found.smoothed,
+            suggestion=found.suggestion,
+            path=temporary / "find-lr.png",
+        )
+        with (temporary / _CURVE).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("learning_rate", "loss", "smoothed_loss"))
+            writer.writerows(zip(found.rates, found.losses, found.smoothed, strict=True))
+    result = _result(record, None)
+    result.suggested_lr, result.plot = found.suggestion, folder / "find-lr.png"
+    return result
+
+
+def _rehearse(
+    record: RunRecord,
+    fitted: Fitted,
+    training: Any,
+    validation: Any,
+    weights: Any,
+    config: Any,
+    placement: Placement,
+    progress: Progress,
+) -> TrainingResult:
+    """Take a few steps, the largest batch among them, to tell what a training would cost."""
+    from dlcli.core.rehearsal import rehearse
+    from dlcli.core.run import HASHED, RECORD
+
+    cost = rehearse(
+        fitted.model,
+        training,
+        validation,
+        config=config,
+        class_weights=weights,
+        progress=progress,
+        jit=placement.jit,
+    )
+    result = _result(record, None)
+    result.memory_mb, result.seconds_per_epoch = cost.memory_mb, cost.seconds_per_epoch
+    out = config.out or Path("runs") / "..."
+    result.would_write = [str(out / name) for name in (RECORD, *HASHED, "plots")]
+    return result
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(task: Task, run: Run, progress: Progress) -> Iterator[None]:
+    """Name the command that goes on, when the training is stopped from outside."""
+    command = f"dlcli {task.verb} --resume {run.path}"
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated):
+        progress.note(f"go on with: {command}")
+        raise
+    except DiskFullError as error:
+        error.hint = f"Free some space, then go on with: {command}"
+        raise
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """Return the settings that make the run, with paths that hold from any directory."""
+    settings: dict[str, Any] = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
+    for name in _PATHS:
+        path = getattr(config, name, None)
+        settings[name] = str(resolve_input(path).resolve()) if path is not None else None
+    return settings
+
+
+def _result(record: RunRecord, path: Path | None) -> TrainingResult:
+    own = ("accuracy", "loss", "best_epoch", "epochs")
+    return TrainingResult(
+        run=path,
+        items={"training": record.data["training"], "validation": record.data["validation"]},
+        labels=record.labels,
+        parameters=record.model["parameters"],
+        seconds=record.seconds,
+        scores={name: value for name, value in record.scores.items() if name not in own},
+        **{name: record.scores.get(name) for name in own},
+    )
