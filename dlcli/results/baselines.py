@@ -121,8 +121,8 @@ def _fit(record: RunRecord, progress: Progress) -> Tfidf:
     if corpus.fingerprint != record.data["fingerprint"]:
         raise DataError(f"{config['data']} has changed since the training")
     training = corpus.training
-    progress.begin(f"fitting the TF-IDF baseline on {min(len(training.texts), MOST_FITTED):,} texts, once")
-    return Tfidf.fit(training.texts, training.labels, len(record.labels), seed=record.seed)
+    progress.begin(f"fitting the TF-IDF baseline on {min(len(training.items), MOST_FITTED):,} texts, once")
+    return Tfidf.fit(training.items, training.labels, len(record.labels), seed=record.seed)
 
 
 class Answers:

@@ -123,9 +123,8 @@ def _paired_table(paired: list[dict[str, Any]], on: str) -> str:
         rows.append(
             (one["name"], scores.points(one["difference"]), ends, f"{one['p']:.2g}", f"{one['p_holm']:.2g}", word)
         )
-    title = f"against {paired[0]['against']}, the best"
-    header = (title, "points", "95 % interval", "McNemar's p", "Holm's p", f"on {on}")
-    return table(rows, header=header)
+    title = f"accuracy against {paired[0]['against']}, the best, on the same {on}:\n"
+    return title + table(rows, header=("run", "points", "95 % interval", "McNemar's p", "Holm's p", "difference"))
 
 
 def compare(config: CompareConfig, progress: Progress) -> CompareResult:
@@ -160,11 +159,11 @@ def compare(config: CompareConfig, progress: Progress) -> CompareResult:
     )
     if result.data is not None:
         right = _answers(result, runs, config, progress)
-        result.paired_on = "the same items"
+        result.paired_on = "items"
     else:
-        best = max(records, key=lambda name: float(records[name].scores.get("accuracy", 0)))
+        best = max(records, key=lambda name: records[name].scores.get("accuracy") or 0.0)
         right, others = comparing.validation_answers(runs, best)
-        result.paired_on = "validation"
+        result.paired_on = "validation items"
         if others:
             result.notes.append(
                 f"{', '.join(others)}: validated on other items than {best}, so not comparable with it item by item; "
