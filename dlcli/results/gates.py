@@ -90,7 +90,12 @@ def hold(gate: Gate, score: Score, against: Held) -> Outcome:
     asked = f"{name} {gate.bound}"
     if value is None:
         why = score.undefined or "every resample gives the same value"
-        return Outcome(gate=asked, met=False, found=f"undefined: {why}", failure=f"{name} is undefined ({why})")
+        return Outcome(
+            gate=asked,
+            met=False,
+            found=f"undefined: {why}",
+            failure=f"{name} is undefined, expected {gate.bound} ({why})",
+        )
     met = value >= gate.wanted if gate.kind == "min" else value <= gate.wanted
     return Outcome(gate=asked, met=met, found=f"{value:.4f}", failure=f"{name} is {value:.4f}, expected {gate.bound}")
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from dlcli.core.dataset import IntArray
 from dlcli.core.files import replacing
 from dlcli.core.run import RunRecord
-from dlcli.errors import DataError, SurroundingsError
+from dlcli.errors import DataError, SurroundingsError, from_os_error
 
 # More texts than this teach a baseline little; it is fitted on a seeded sample of so many.
 MOST_FITTED = 50_000
@@ -135,7 +135,7 @@ class Tfidf:
                     counts=self.counts,
                 )
         except (OSError, SurroundingsError) as error:
-            return str(error)
+            return (from_os_error(error, file) if isinstance(error, OSError) else error).message
         return ""
 
 

@@ -101,7 +101,7 @@ class EvaluateResult(Result):
             )
         others = {baseline["title"].split()[0]: baseline["metrics"] for baseline in self.baselines}
         parts = [facts(head), scores.score_table(self.metrics, others)]
-        if notes := [*scores.undefined(self.metrics), *self.notes]:
+        if notes := [*scores.cautions(self.metrics, self.classes, self.n), *self.notes]:
             parts.append("\n".join(notes))
         if self.verdict:
             parts.append("\n".join([str(self.verdict["text"]), *scores.baseline_lines(self.baselines, self.n)]))

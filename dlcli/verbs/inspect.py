@@ -10,6 +10,7 @@ from dlcli.core.config import Config, option
 from dlcli.core.progress import Progress
 from dlcli.verbs import Action
 from dlcli.verbs.result import Result, facts, table
+from dlcli.verbs.scores import number
 
 _SETTINGS = ("model", "ngrams", "optimizer", "lr", "batch_size", "epochs", "seed")
 
@@ -29,7 +30,7 @@ class InspectResult(Result):
     model: dict[str, Any]
     labels: list[str]
     data: dict[str, Any]
-    scores: dict[str, float]
+    scores: dict[str, float | None]
     config: dict[str, Any]
     machine: dict[str, Any]
     seconds: float
@@ -61,7 +62,7 @@ class InspectResult(Result):
             parts.append(table(cells, header=("epoch", *names)))
         if self.evaluations:
             cells = [
-                (str(e["data"]), f"{e['accuracy']:.4f}", f"{e['loss']:.4f}", f"{e['n']:,}") for e in self.evaluations
+                (str(e["data"]), number(e["accuracy"]), number(e["loss"]), f"{e['n']:,}") for e in self.evaluations
             ]
             parts.append(table(cells, header=("evaluated on", "accuracy", "loss", "items")))
         return "\n\n".join(parts)
