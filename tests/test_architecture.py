@@ -168,7 +168,7 @@ HEAVY = {
     *(f"core/{name}.py" for name in ("backend", "callbacks", "checkpoint", "devices", "fit", "forward", "judging")),
     *(f"core/{name}.py" for name in ("layers", "losses", "optimizers", "rehearsal")),
     *("text/domain.py", "text/models.py", "text/pipeline.py"),
-    *("serving/export.py", "serving/predictor.py", "results/metrics.py"),
+    *("serving/export.py", "serving/predictor.py"),
 }
 LIGHT = sorted(FILES.keys() - HEAVY)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import pkgutil
 import signal
 import subprocess
@@ -151,7 +152,9 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
     "evaluate": (
-        "runs/r d.csv --text-column review --label-column stars --encoding cp1252 --min-accuracy 0.9",
+        "runs/r d.csv --text-column review --label-column stars --encoding cp1252 --min-accuracy 0.9 --min f1=0.9"
+        " --min auc=0.95 --max ece=0.05 --better-than runs/s --gate lower --bootstrap 500 --seed 3 --slice country"
+        " --slice year --threshold best-f1 --no-baselines --save-predictions p.csv --force",
         {
             "run": Path("runs/r"),
             "data": Path("d.csv"),
@@ -159,6 +162,36 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "label_column": "stars",
             "encoding": "cp1252",
             "min_accuracy": 0.9,
+            "min": ("f1=0.9", "auc=0.95"),
+            "max": ("ece=0.05",),
+            "better_than": Path("runs/s"),
+            "gate": "lower",
+            "bootstrap": 500,
+            "seed": 3,
+            "slice": ("country", "year"),
+            "threshold": "best-f1",
+            "baselines": False,
+            "save_predictions": Path("p.csv"),
+            "force": True,
+        },
+    ),
+    "evaluate --threshold": (
+        "runs/r d.csv --threshold 0.4",
+        {"run": Path("runs/r"), "data": Path("d.csv"), "threshold": 0.4},
+    ),
+    "compare": (
+        "runs/r runs/s --on d.csv --text-column review --label-column stars --encoding cp1252 --bootstrap 500 --seed 3"
+        " --plot c.png --force",
+        {
+            "runs": (Path("runs/r"), Path("runs/s")),
+            "on": Path("d.csv"),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+            "bootstrap": 500,
+            "seed": 3,
+            "plot": Path("c.png"),
+            "force": True,
         },
     ),
     "predict": (
@@ -237,7 +270,8 @@ def test_every_verb_has_its_flags_tested() -> None:
     [
         ("train-text TINY --epochs 1 --out o", {"run", "items", "labels", "accuracy", "loss", "best_epoch", "seconds"}),
         ("train-text TINY --dry-run", {"run", "items", "labels", "parameters"}),
-        ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "classes", "confusion"}),
+        ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "metrics", "classes", "confusion", "baselines"}),
+        ("compare RUN COPY --on TEST", {"runs", "settings", "data", "n", "paired"}),
         ("predict RUN --text good --text bad", {"run", "labels", "predictions"}),
         ("predict RUN TEST --proba", {"run", "labels", "predictions"}),
         ("predict RUN TEST --out p.csv", {"run", "labels", "out", "n"}),
@@ -251,7 +285,9 @@ def test_every_verb_has_its_flags_tested() -> None:
 def test_json_is_one_object_and_quiet_is_quiet(
     dlcli: Command, run: Path, tiny: Path, arguments: str, fields: set[str]
 ) -> None:
-    known = {"RUN": run, "TINY": tiny, "TEST": REVIEWS_TEST}
+    known = {"RUN": run, "TINY": tiny, "TEST": REVIEWS_TEST, "COPY": Path("copy")}
+    if "COPY" in arguments:
+        shutil.copytree(run, "copy")
     outcome = dlcli(*(known.get(word, word) for word in arguments.split()), "--json", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     result = json.loads(outcome.out)
