@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ import filelock
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlcli.core.files import hashes, replacing, require_writable_parent, sha256, write_text
+from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, sha256, write_text
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
 
@@ -330,11 +330,6 @@ def _is_locked(path: Path) -> bool:
 
 def _still_running(path: Path, pid: int) -> SurroundingsError:
     return SurroundingsError(f"{path} is still running (process {pid})", hint="Wait for it, or stop it")
-
-
-def jsonl(records: Iterable[dict[str, Any]]) -> str:
-    """Return records as JSON lines."""
-    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def _now() -> str:

@@ -29,7 +29,18 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
-COMMON = ["--ngrams", "2", "--ngram-dropout", "0.3", "--epochs", "12", "--batch-size", "16", "--checkpoint-minutes", "0.005"]
+COMMON = [
+    "--ngrams",
+    "2",
+    "--ngram-dropout",
+    "0.3",
+    "--epochs",
+    "12",
+    "--batch-size",
+    "16",
+    "--checkpoint-minutes",
+    "0.005",
+]
 SETTINGS = {
     "adam, early stopping": "--lr 0.001 --patience 4",
     "sgd, momentum, plateau": "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss --patience 5",
