@@ -22,13 +22,13 @@ import numpy as np
 from inputs import find_imdb, split_imdb
 from measure import NotMeasured, Table, spread
 
+from dlcli.console import Console
 from dlcli.core import fit as core
 from dlcli.core import plots
 from dlcli.core.backend import keras, tf
 from dlcli.core.batches import training_batches
 from dlcli.core.checkpoint import Checkpoints
 from dlcli.core.forward import row_numbers
-from dlcli.core.progress import Silent
 from dlcli.core.run import RunRecord, create
 from dlcli.core.training_config import TrainingConfig
 from dlcli.resources import resource
@@ -119,7 +119,7 @@ def texts(source: Path) -> Work:
     names = sorted(set(read.labels))
     labels = np.array([names.index(label) for label in read.labels])
     domain = TextDomain(TextPipelineConfig(), TextModelConfig(), seed=0)
-    fitted = domain.fit(read.texts, labels, len(names), Silent())
+    fitted = domain.fit(read.texts, labels, len(names), Console(-1))
     training = core.Labelled(inputs=fitted.inputs, labels=labels)
     few = core.Labelled(inputs=fitted.pipeline.encode(read.texts[:64]), labels=labels[:64])
     targets = tf.constant(np.eye(len(names), dtype=np.float32)[labels])
@@ -136,7 +136,9 @@ def texts(source: Path) -> Work:
         pairs = tf.data.Dataset.zip((fitted.inputs.dataset(numbers), numbers.map(lambda n: tf.gather(targets, n))))
         model.fit(pairs.prefetch(4), epochs=epochs, verbose=0)
 
-    return Work(name="bigrams, batches of 512", training=training, validation=few, build=build, batch_size=512, bare=bare)
+    return Work(
+        name="bigrams, batches of 512", training=training, validation=few, build=build, batch_size=512, bare=bare
+    )
 
 
 def vectors() -> Work:
@@ -206,7 +208,7 @@ def _core(work: Work, path: Path, epochs: int) -> float:
     started = time.perf_counter()
     with create(path, record, force=False) as run:
         trained = core.train(
-            model, work.training, work.validation, class_weights=None, config=config, run=run, progress=Silent()
+            model, work.training, work.validation, class_weights=None, config=config, run=run, progress=Console(-1)
         )
         run.pipeline.mkdir()
         run.plots.mkdir()

@@ -26,6 +26,7 @@ from dlcli.core.progress import Progress
 from dlcli.core.run import Run
 from dlcli.core.schedules import warmup_epochs
 from dlcli.core.stopping import stopping_between_steps
+from dlcli.core.tensorboard import EventFiles
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import NumbersError
 
@@ -95,7 +96,12 @@ def train(
     dataset = targets.dataset(order)
     judge = Judge(model, validation.inputs, validation.labels, config)
     problem = None
-    with checkpoints, stopping_between_steps() as stop:
+    events = EventFiles(run.tensorboard, state.history) if config.tensorboard else None
+    with (
+        checkpoints,
+        contextlib.closing(events) if events else contextlib.nullcontext(),
+        stopping_between_steps() as stop,
+    ):
         steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
         while not finished(state, config):
             batches = training_batches(
@@ -112,6 +118,8 @@ def train(
                 problem = _describe_divergence(state, config)
                 break
             checkpoints.save(state)
+            if events is not None:
+                events.add(state.history[-1])
             line = describe_epoch(state, config)
             run.log(line)
             progress.epoch(line)
@@ -210,9 +218,7 @@ def try_steps(
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
     trial = _Trial(rates, progress)
     with contextlib.suppress(Diverged):
-        model.fit(
-            targets.dataset(batches), steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0
-        )
+        model.fit(targets.dataset(batches), steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0)
     return trial.steps
 
 

@@ -35,6 +35,7 @@ METRICS = "metrics.json"
 VALIDATION = "validation.npz"
 CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
+TENSORBOARD = "tensorboard"
 LOG = "log.txt"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
@@ -132,6 +133,7 @@ class Run:
         self.pipeline = path / PIPELINE
         self.history = path / HISTORY
         self.plots = path / PLOTS
+        self.tensorboard = path / TENSORBOARD
         self._started = time.perf_counter()
 
     def log(self, line: str) -> None:
