@@ -97,11 +97,8 @@ def train(
     judge = Judge(model, validation.inputs, validation.labels, config)
     problem = None
     events = EventFiles(run.tensorboard, state.history) if config.tensorboard else None
-    with (
-        checkpoints,
-        contextlib.closing(events) if events else contextlib.nullcontext(),
-        stopping_between_steps() as stop,
-    ):
+    closing = contextlib.closing(events) if events else contextlib.nullcontext()
+    with checkpoints, closing, stopping_between_steps() as stop:
         steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
         while not finished(state, config):
             batches = training_batches(

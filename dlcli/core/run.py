@@ -63,6 +63,7 @@ class RunRecord(BaseModel):
     device: str = ""
     model: dict[str, Any] = {}
     scores: dict[str, int | float | None] = {}
+    problem: str = ""
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -148,6 +149,7 @@ class Run:
         scores: dict[str, int | float | None],
         history: list[dict[str, Any]],
         validation: dict[str, np.ndarray[Any, Any]],
+        problem: str = "",
     ) -> None:
         """Write the model, its history and its scores, and commit them with `run.json`.
 
@@ -157,6 +159,7 @@ class Run:
             history: a record for each epoch.
             validation: `labels`, int64 (n,), and the best epoch's `outputs`, float32 (n, classes), for what is
                 chosen on validation data later.
+            problem: why the training ended before its time, if it did.
         """
         with replacing(self.path / MODEL) as temporary:
             model.save(temporary)
@@ -164,7 +167,7 @@ class Run:
         write_text(self.path / METRICS, json.dumps(scores, indent=2) + "\n")
         with replacing(self.path / VALIDATION) as temporary:
             np.savez(temporary, **validation)  # type: ignore[arg-type]
-        self.record.scores = scores
+        self.record.scores, self.record.problem = scores, problem
         self.record.hashes = hashes(self.path, *HASHED)
         self._write("finished")
         shutil.rmtree(self.checkpoints, ignore_errors=True)

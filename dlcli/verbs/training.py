@@ -285,6 +285,7 @@ def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config:
         scores=best_scores(state),
         history=state.history,
         validation={"labels": validation.labels, "outputs": trained.outputs},
+        problem=trained.problem.message if trained.problem else "",
     )
 
 
