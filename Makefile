@@ -36,8 +36,8 @@ bench: $(VENV)/.dev  ## Measure dlcli beside its peers (about an hour; needs the
 bench-quick: $(VENV)/.dev  ## The same, one run of each and the slow peer cut short and scaled
 	$(BIN)/python benchmarks/text_ngram.py --quick
 
-trust: $(VENV)/.dev  ## Kill a training 30 times at random and compare the weights
-	$(BIN)/python tests/trust/kill.py --kills 30
+trust: $(VENV)/.dev  ## Stop trainings 50 times at random and compare the weights
+	$(BIN)/python tests/trust/kill.py --kills 50
 
 lock: $(VENV)/.dev  ## Pin all requirements anew, with hashes
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) --group build -o requirements/run.txt pyproject.toml

@@ -94,4 +94,4 @@ class Steps(keras.callbacks.Callback):  # type: ignore[misc]
         if self.stop.reason is not None or now - self._kept > 60 * self.config.checkpoint_minutes:
             self.checkpoints.save(self.state)
             self._kept = now
-            self.stop.check()
+        self.stop.check()

@@ -7,9 +7,11 @@ the best epoch, to end with. A kill between the two leaves the older state and i
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from dlcli.core.backend import keras
-from dlcli.core.files import replacing, write_text
-from dlcli.errors import ModelError
+from dlcli.core.files import jsonl, replacing, write_text
+from dlcli.errors import DlcliError, ModelError
 
 _STATE = "state.json"
 
@@ -50,32 +52,69 @@ class TrainingState(BaseModel):
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run, written by a thread while the training goes on.
+
+    As a context manager it waits for the last one at its end.
 
     Args:
         folder: `checkpoints/` of the run.
         model: compiled and built.
         metrics: what is counted over the steps of an epoch.
+        history: the file that repeats the state's history for people and later verbs, if wanted.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, metrics: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, folder: Path, model: keras.Model, metrics: Sequence[Any] = (), *, history: Path | None = None
+    ) -> None:
         self.folder = folder
         self.model = model
         self.metrics = metrics
+        self.history = history
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # What ended the block counts for more than a checkpoint that could not be written.
+        with contextlib.suppress(DlcliError) if kind else contextlib.nullcontext():
+            self.wait()
 
     def save(self, state: TrainingState) -> None:
-        """Keep the model as it is now, as that of `state`; drop what neither last nor best needs."""
-        self.folder.mkdir(exist_ok=True)
+        """Keep the model as it is now, as that of `state`; drop what neither last nor best needs.
+
+        Raises:
+            SurroundingsError: the checkpoint before could not be written; this one is not.
+        """
         arrays = {str(number): variable.numpy() for number, variable in enumerate(self._variables())}
+        self.wait()
+        self._writing = self._writer.submit(self._write, state.model_copy(deep=True), arrays)
+
+    def wait(self) -> None:
+        """Return when the last checkpoint is written.
+
+        Raises:
+            SurroundingsError: it could not be.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, state: TrainingState, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+        self.folder.mkdir(exist_ok=True)
         last = self._file(state.epoch, state.step)
         with replacing(last) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         write_text(self.folder / _STATE, state.model_dump_json())
         for old in set(self.folder.glob("epoch-*.npz")) - {last, self._file(state.best_epoch)}:
             old.unlink()
+        if self.history is not None:
+            write_text(self.history, jsonl(state.history))
 
     def restore(self) -> TrainingState:
         """Put the last checkpoint's values into the model; return its state, or a fresh one when there is none."""
+        self.wait()
         path = self.folder / _STATE
         if not path.exists():
             return TrainingState()
@@ -88,6 +127,7 @@ class Checkpoints:
 
     def restore_best(self, state: TrainingState) -> None:
         """Put the best epoch's values into the model: the weights, or their averages where the optimizer has any."""
+        self.wait()
         if state.best_epoch:
             self._assign(self._file(state.best_epoch))
         self.model.optimizer.use_averages()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from dlcli.errors import SurroundingsError, from_os_error
 
@@ -46,6 +48,11 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to `path`, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def jsonl(records: Iterable[dict[str, Any]]) -> str:
+    """Return records as JSON lines."""
+    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def sha256(path: Path) -> str:

@@ -18,15 +18,15 @@ from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import Inputs
-from dlcli.core.files import write_text
 from dlcli.core.forward import AHEAD, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import make_optimizer
 from dlcli.core.progress import Progress
-from dlcli.core.run import Run, jsonl
+from dlcli.core.run import Run
 from dlcli.core.schedules import warmup_epochs
 from dlcli.core.stopping import stopping_between_steps
+from dlcli.core.tensorboard import EventFiles
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import NumbersError
 
@@ -89,28 +89,34 @@ def train(
     """
     config = config.resolved()
     metrics = compile_model(model, config, jit=jit)
-    checkpoints = Checkpoints(run.checkpoints, model, metrics)
+    checkpoints = Checkpoints(run.checkpoints, model, metrics, history=run.history)
     state = checkpoints.restore()
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
+    order: list[np.ndarray[Any, Any]] = []
+    dataset = targets.dataset(order)
     judge = Judge(model, validation.inputs, validation.labels, config)
     problem = None
-    with stopping_between_steps() as stop:
+    events = EventFiles(run.tensorboard, state.history) if config.tensorboard else None
+    closing = contextlib.closing(events) if events else contextlib.nullcontext()
+    with checkpoints, closing, stopping_between_steps() as stop:
         steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
         while not finished(state, config):
-            order = training_batches(
+            batches = training_batches(
                 training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
             )
-            steps.begin(len(order))
+            steps.begin(len(batches))
+            order[:] = batches[state.step :]
             try:
-                if state.step < len(order):
-                    _fit_epoch(model, targets, order[state.step :], steps)
+                if order:
+                    _fit_epoch(model, dataset, len(order), steps)
                 scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
                 _end_epoch(scores, steps, run)
             except Diverged:
                 problem = _describe_divergence(state, config)
                 break
             checkpoints.save(state)
-            write_text(run.history, jsonl(state.history))
+            if events is not None:
+                events.add(state.history[-1])
             line = describe_epoch(state, config)
             run.log(line)
             progress.epoch(line)
@@ -118,7 +124,7 @@ def train(
     if problem is not None and not state.best_epoch:
         raise problem
     checkpoints.restore_best(state)
-    return Trained(state=state, outputs=judge.forward(validation.inputs), problem=problem)
+    return Trained(state=state, outputs=judge.forward.answer(judge.batches), problem=problem)
 
 
 def require_time_to_warm_up(config: TrainingConfig, training: Labelled) -> None:
@@ -140,10 +146,16 @@ def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = Fal
     return [model.metrics[0], accuracy]
 
 
-def _fit_epoch(model: keras.Model, targets: Targets, order: list[np.ndarray[Any, Any]], steps: Steps) -> None:
+def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: Steps) -> None:
     epoch = steps.state.epoch
     model.fit(
-        targets.dataset(order), initial_epoch=epoch, epochs=epoch + 1, callbacks=[steps], shuffle=False, verbose=0
+        dataset,
+        steps_per_epoch=count,
+        initial_epoch=epoch,
+        epochs=epoch + 1,
+        callbacks=[steps],
+        shuffle=False,
+        verbose=0,
     )
 
 
@@ -203,7 +215,7 @@ def try_steps(
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
     trial = _Trial(rates, progress)
     with contextlib.suppress(Diverged):
-        model.fit(targets.dataset(batches), callbacks=[trial], shuffle=False, verbose=0)
+        model.fit(targets.dataset(batches), steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0)
     return trial.steps
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,16 +30,34 @@ class Forward:
 
     def __call__(self, inputs: Inputs) -> np.ndarray[Any, Any]:
         """Return the outputs, float32 (items, classes), in the order of the items."""
-        found: np.ndarray[Any, Any] = np.empty((len(inputs), self._classes), np.float32)
-        if len(inputs):
-            batches = ordered_batches(inputs.lengths, batch_size=self.batch_size)
-            for rows, batch in zip(batches, inputs.dataset(row_numbers(batches)).prefetch(AHEAD), strict=True):
-                found[rows] = self._call(batch).numpy()
+        return self.answer(self.batches(inputs))
+
+    def batches(self, inputs: Inputs) -> Batches:
+        """Cut inputs into batches, for several calls of `answer`."""
+        numbers = ordered_batches(inputs.lengths, batch_size=self.batch_size) if len(inputs) else []
+        return Batches(numbers=numbers, inputs=inputs.dataset(row_numbers(numbers)).prefetch(AHEAD))
+
+    def answer(self, batches: Batches) -> np.ndarray[Any, Any]:
+        """Return the outputs for batches, float32 (items, classes), in the order of the items."""
+        items = sum(map(len, batches.numbers))
+        found: np.ndarray[Any, Any] = np.empty((items, self._classes), np.float32)
+        for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
+            found[rows] = self._call(batch).numpy()
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """Inputs as a dataset of batches, and the row numbers of each."""
+
+    numbers: list[np.ndarray[Any, Any]]
+    inputs: tf.data.Dataset
+
+
 def row_numbers(batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
-    """Return batches of row numbers as a dataset: what `Inputs.dataset` takes."""
-    spec = tf.TensorSpec([None], tf.int64)
-    numbers = tf.data.Dataset.from_generator(batches.__iter__, output_signature=spec)
-    return numbers.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    """Return batches of row numbers as a dataset: what `Inputs.dataset` takes.
+
+    To build such a dataset and what follows it takes longer than to read it, so it may be used again with other
+    batches in the same list.
+    """
+    return tf.data.Dataset.from_generator(batches.__iter__, output_signature=tf.TensorSpec([None], tf.int64))

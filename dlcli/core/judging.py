@@ -35,10 +35,10 @@ class Judge:
         self, model: keras.Model, inputs: Inputs, labels: np.ndarray[Any, Any], config: TrainingConfig
     ) -> None:
         self.model = model
-        self.inputs = inputs
         self.labels = labels
         self.names = config.scored()
         self.forward = Forward(model)
+        self.batches = self.forward.batches(inputs)
         classes = model.output_shape[-1]
         self._loss = make_loss(config, classes=classes, reduction=None)
         self._targets = tf.constant(labels if takes_label_ids(config) else np.eye(classes, dtype=np.float32)[labels])
@@ -46,7 +46,7 @@ class Judge:
     def scores(self) -> dict[str, float]:
         """Return `val_loss`, without smoothing, class weights and penalties, and `val_` and each metric."""
         with self.model.optimizer.averaged():
-            outputs = self.forward(self.inputs)
+            outputs = self.forward.answer(self.batches)
         scores = {"val_loss": float(np.mean(self._loss(self._targets, tf.constant(outputs)).numpy(), dtype=np.float64))}
         return scores | {f"val_{name}": METRICS[name].function(self.labels, outputs) for name in self.names}
 

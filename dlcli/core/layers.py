@@ -37,7 +37,7 @@ INITIALIZERS = {
 }
 
 
-@keras.saving.register_keras_serializable(package="dlcli")
+@keras.saving.register_keras_serializable(package="dlcli")  # type: ignore[untyped-decorator]
 def penalized_tanh(x: Any) -> Any:
     """Return tanh(x) for x > 0 and tanh(x) / 4 else (Xu et al. 2016, "Revise Saturated Activation Functions")."""
     y = ops.tanh(x)

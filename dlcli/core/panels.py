@@ -1,4 +1,4 @@
-"""How a panel of a picture is drawn: its scale, ticks, lines and their labels; and the PNG file.
+"""How a panel of a picture is drawn: its axes, lines and their names; and the PNG file.
 
 matplotlib's object interface, never pyplot, so nothing is global and nothing needs a screen. It is imported inside the
 functions, and what it would work out by itself at a cost (margins, ticks, where a legend fits) is worked out here.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.core.files import replacing
+from dlcli.core.scales import Scale, short
 from dlcli.errors import printable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ CHARACTER = 0.074  # The mean width of one at 9 points, measured on names; digit
 ROW = 0.17  # Between two labels, one above the other.
 LEGEND_ROW = 0.2
 LONGEST = 32  # Characters of a name.
-MARKED = 30  # Up to so many values, each has its dot.
+MARKED = 20  # Up to so many values, each has its dot.
 
 
 @dataclass(frozen=True)
@@ -75,30 +76,6 @@ class Curve:
         there = [False, *map(math.isfinite, self.ys), False]
         few = self.dots and len(self.ys) <= MARKED
         return [i for i in range(len(self.ys)) if there[i + 1] and (few or not (there[i] or there[i + 2]))]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The range of an axis.
-
-    Attributes:
-        low: its lower end.
-        high: its upper end, above the lower.
-        log: whether it is logarithmic; both ends are above 0 then.
-        ticks: where it is labelled.
-    """
-
-    low: float
-    high: float
-    log: bool
-    ticks: Sequence[float]
-
-    def share(self, value: float) -> float:
-        """Return where a value stands: 0 at the lower end, 1 at the upper, never beyond."""
-        value = min(max(value, self.low), self.high)
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
 
 
 @dataclass(frozen=True)
@@ -145,80 +122,6 @@ class Panel:
         return EDGE + (0.15 + CHARACTER * max(names) if any(names) else 0)
 
 
-def linear(
-    values: Sequence[float], *, bounds: tuple[float, float] = (-math.inf, math.inf), zero: bool = False
-) -> Scale:
-    """Return a scale that shows finite values, with a margin.
-
-    Args:
-        values: what must be seen; may be empty.
-        bounds: no tick stands outside them.
-        zero: whether the scale begins at 0.
-    """
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    low = min(low, 0.0) if zero else low
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        # A constant: a little above and below it, so that it reads as one.
-        low, high = low - (0.1 * abs(low) or 0.5), high + (0.1 * abs(high) or 0.5)
-    margin = 0.06 * (high - low)
-    low, high = low if zero and low == 0 else low - margin, high + margin
-    step = _round_step((high - low) / 6)
-    ticks = [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    inside = [tick for tick in ticks if bounds[0] - step / 1e6 <= tick <= bounds[1] + step / 1e6]
-    return Scale(low, high, False, inside or ticks if values else [])
-
-
-def logarithmic(values: Sequence[float], *, tight: bool = False) -> Scale:
-    """Return a logarithmic scale that shows values, all above 0.
-
-    Args:
-        values: what must be seen; at least one.
-        tight: without a margin.
-    """
-    low, high = min(values), max(values)
-    margin = 1.0 if tight and high > low else (high / low) ** 0.06 * 1.02
-    low, high = low / margin, high * margin
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    stride = max(1, math.ceil((last - first) / 7))
-    for digits in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
-        ticks = [digit * 10.0**power for power in range(first, last + 1, stride) for digit in digits]
-        ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-        if len(ticks) >= 4:
-            break
-    return Scale(low, high, True, ticks if len(ticks) >= 2 else linear([low, high]).ticks)
-
-
-def scale(values: Sequence[float], *, log_from: float, zero: bool = False) -> Scale:
-    """Return a logarithmic scale where the values are above 0 and span more than `log_from`, else a linear one.
-
-    Args:
-        values: what must be seen; may be empty.
-        log_from: the ratio of the largest to the smallest.
-        zero: whether a linear scale begins at 0.
-    """
-    if values and min(values) > 0 and max(values) > log_from * min(values):
-        return logarithmic(values)
-    return linear(values, zero=zero)
-
-
-def epochs(numbers: Sequence[float]) -> Scale:
-    """Return the scale of epochs: whole numbers alone are labelled."""
-    first, last = (min(numbers), max(numbers)) if numbers else (1.0, 1.0)
-    margin = 0.025 * (last - first) or 0.5
-    step = max(1.0, _round_step((last - first) / 8))
-    round_ones = [n * step for n in range(math.ceil(first / step), math.floor(last / step) + 1)]
-    ticks = [first, *(tick for tick in round_ones if tick >= first + 0.4 * step)]
-    return Scale(first - margin, last + margin, False, ticks)
-
-
-def short(value: float) -> str:
-    """Return a number in as few characters as it needs: 0.001, 25, 2e-5, 1.5e7."""
-    if value == 0 or 1e-4 <= abs(value) < 1e5:
-        return f"{value:.7g}"
-    digits, power = f"{value:.6e}".split("e")
-    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
-
-
 def shorten(name: str, longest: int = LONGEST) -> str:
     """Return a name on one line, printable, and its middle left out where it is too long."""
     name = printable(" ".join(name.encode("utf-8", "replace").decode("utf-8").split()))
@@ -234,18 +137,22 @@ def style() -> Iterator[None]:
     from matplotlib import artist
 
     # A third of matplotlib's import is spent on tables of keywords for its docstrings (0.14 s); nobody reads them here.
-    tables, artist.kwdoc = artist.kwdoc, lambda _: ""
+    tables, artist.kwdoc = artist.kwdoc, lambda artist: ""
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure
     finally:
         artist.kwdoc = tables
     ours = {
+        "axes.axisbelow": True,
         "axes.edgecolor": "#9A9A9A",
+        "axes.grid": True,
+        "axes.grid.axis": "y",
         "axes.labelcolor": QUIET,
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.size": 9,
+        "grid.color": FAINT,
         "lines.solid_capstyle": "round",
         "text.color": INK,
         "text.parse_math": False,  # A `$` in a name is a dollar sign.
@@ -256,8 +163,8 @@ def style() -> Iterator[None]:
     }
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dict.update(matplotlib.rcParams, {k: v for k, v in matplotlib.rcParamsDefault.items() if k != "backend"})
-        matplotlib.rcParams.update(ours)
+        defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
+        matplotlib.rcParams.update(defaults | ours)
         yield
 
 
@@ -318,8 +225,6 @@ def _draw(panel: Panel, axes: Axes, *, rows: float) -> None:
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     axes.yaxis.set_label_coords(-(panel.left - 0.16) / WIDTH, 0.5)
-    axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
     if panel.guide is not None:
         axes.axvline(panel.guide, color=GREY, linewidth=1, linestyle=(0, (1, 2)), gid="guide")
     for curve in panel.seen:
@@ -395,11 +300,3 @@ def save(drawn: Figure, path: Path) -> None:
     picture.save(content, "PNG", dpi=(DPI, DPI))
     with replacing(path) as temporary:
         temporary.write_bytes(content.getvalue())
-
-
-def _round_step(least: float) -> float:
-    """Return the smallest of 1, 2 and 5 times a power of ten that is not below `least`."""
-    if least <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= least * (1 - 1e-9))

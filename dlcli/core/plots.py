@@ -1,6 +1,7 @@
 """Training drawn: learning curves, learning rate, norms, several runs over one another, the learning-rate range test.
 
-What is drawn; `core/panels.py` knows how. Importing this costs nothing, the first picture imports matplotlib (0.3 s).
+What is drawn; `core/panels.py` knows how, `core/scales.py` on which axes. To import this costs nothing, the
+first picture imports matplotlib (0.3 s).
 """
 
 from __future__ import annotations
@@ -11,22 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from dlcli.core.panels import (
-    BLUE,
-    COLOURS,
-    GREY,
-    VERMILION,
-    Curve,
-    Panel,
-    Scale,
-    epochs,
-    figure,
-    linear,
-    logarithmic,
-    save,
-    scale,
-    shorten,
-)
+from dlcli.core.panels import BLUE, COLOURS, GREY, VERMILION, Curve, Panel, figure, save, shorten
+from dlcli.core.scales import Scale, epochs, linear, logarithmic, scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,7 +105,7 @@ def histories_figure(histories: Mapping[str, History]) -> Figure:
     panels, legend = [], []
     for key, title in (("val_loss", "Validation loss"), ("val_accuracy", "Validation accuracy")):
         legend = [
-            _curve(history, key, name, COLOURS[i % len(COLOURS)], LINES[i // len(COLOURS) % len(LINES)])
+            _curve(history, key, name, *_look(COLOURS, i), dots=len(histories) <= len(COLOURS))
             for i, (name, history) in enumerate(histories.items())
         ]
         values = _values(*legend)
@@ -157,7 +144,7 @@ def range_test_figure(
 
 
 def _until_it_diverges(raw: Curve, smooth: Curve) -> Scale:
-    """Return the scale of the loss as it falls: what comes after may be thousands of times as high, and says nothing."""
+    """Return the scale of the loss while it falls; the tail, thousands of times as high, would squash it."""
     if not smooth.known:
         return linear(_values(raw))
     turn, low = min(smooth.known, key=lambda point: point[1])
@@ -211,7 +198,7 @@ def _scores_panel(history: History, best: _Best) -> Panel:
         labels = {"accuracy": "accuracy, training", "val_accuracy": "accuracy, validation"}
         named = {key: replace(curve, label=labels[key]) for key, curve in named.items()}
         for i, curve in enumerate(others):
-            colour, line = OTHERS[i % len(OTHERS)], LINES[i // len(OTHERS) % len(LINES)]
+            colour, line = _look(OTHERS, i)
             label = f"{shorten(curve.label.removeprefix('val_'), 20)}, validation"
             named[curve.label] = replace(curve, label=label, colour=colour, line=line)
     key = best.monitor if best.monitor in named else "val_accuracy"
@@ -231,9 +218,14 @@ def _scores_scale(values: Sequence[float]) -> Scale:
     return linear(values, bounds=(0, 1)) if shares else linear(values)
 
 
-def _curve(history: History, key: str, label: str, colour: str, line: str = "-") -> Curve:
+def _look(colours: Sequence[str], i: int) -> tuple[str, str]:
+    """Return the colour and the line style of the i-th line."""
+    return colours[i % len(colours)], LINES[i // len(colours) % len(LINES)]
+
+
+def _curve(history: History, key: str, label: str, colour: str, line: str = "-", *, dots: bool = True) -> Curve:
     numbers = [float(record.get("epoch", i)) for i, record in enumerate(history, start=1)]
-    return Curve(label, numbers, [_number(record.get(key)) for record in history], colour, line)
+    return Curve(label, numbers, [_number(record.get(key)) for record in history], colour, line, dots=dots)
 
 
 def _values(*curves: Curve) -> list[float]:

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ import filelock
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlcli.core.files import hashes, replacing, require_writable_parent, sha256, write_text
+from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, sha256, write_text
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
 
@@ -35,6 +35,7 @@ METRICS = "metrics.json"
 VALIDATION = "validation.npz"
 CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
+TENSORBOARD = "tensorboard"
 LOG = "log.txt"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
@@ -62,6 +63,7 @@ class RunRecord(BaseModel):
     device: str = ""
     model: dict[str, Any] = {}
     scores: dict[str, int | float | None] = {}
+    problem: str = ""
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -137,6 +139,7 @@ class Run:
         self.pipeline = path / PIPELINE
         self.history = path / HISTORY
         self.plots = path / PLOTS
+        self.tensorboard = path / TENSORBOARD
         self._started = time.perf_counter()
 
     def log(self, line: str) -> None:
@@ -151,6 +154,7 @@ class Run:
         scores: dict[str, int | float | None],
         history: list[dict[str, Any]],
         validation: dict[str, np.ndarray[Any, Any]],
+        problem: str = "",
     ) -> None:
         """Write the model, its history and its scores, and commit them with `run.json`.
 
@@ -160,6 +164,7 @@ class Run:
             history: a record for each epoch.
             validation: `labels`, int64 (n,), and the best epoch's `outputs`, float32 (n, classes), for what is
                 chosen on validation data later.
+            problem: why the training ended before its time, if it did.
         """
         with replacing(self.path / MODEL) as temporary:
             model.save(temporary)
@@ -167,7 +172,7 @@ class Run:
         write_text(self.path / METRICS, json.dumps(scores, indent=2) + "\n")
         with replacing(self.path / VALIDATION) as temporary:
             np.savez(temporary, **validation)  # type: ignore[arg-type]
-        self.record.scores = scores
+        self.record.scores, self.record.problem = scores, problem
         self.record.hashes = hashes(self.path, *HASHED)
         self._write("finished")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
@@ -335,11 +340,6 @@ def _is_locked(path: Path) -> bool:
 
 def _still_running(path: Path, pid: int) -> SurroundingsError:
     return SurroundingsError(f"{path} is still running (process {pid})", hint="Wait for it, or stop it")
-
-
-def jsonl(records: Iterable[dict[str, Any]]) -> str:
-    """Return records as JSON lines."""
-    return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def _now() -> str:

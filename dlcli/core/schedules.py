@@ -66,11 +66,11 @@ def _constant(config: ScheduleConfig, lr: float, time: float, total: float) -> f
 def _step(config: ScheduleConfig, lr: float, time: float, total: float) -> float:
     # The margin keeps a whole number of decays whole, whatever the fractions of epochs sum to.
     decays = math.floor(time / (config.decay_epochs or total / 3) + 1e-9)
-    return lr * (config.decay_rate or 0.1) ** decays
+    return lr * math.pow(config.decay_rate or 0.1, decays)
 
 
 def _exponential(config: ScheduleConfig, lr: float, time: float, total: float) -> float:
-    return lr * (config.decay_rate or 0.1) ** (time / (config.decay_epochs or total))
+    return lr * math.pow(config.decay_rate or 0.1, time / (config.decay_epochs or total))
 
 
 def _inverse_time(config: ScheduleConfig, lr: float, time: float, total: float) -> float:
@@ -79,7 +79,7 @@ def _inverse_time(config: ScheduleConfig, lr: float, time: float, total: float) 
 
 def _polynomial(config: ScheduleConfig, lr: float, time: float, total: float) -> float:
     end = config.end_lr or 0.0
-    return end + (lr - end) * max(0.0, 1 - time / total) ** (config.power or 1.0)
+    return end + (lr - end) * math.pow(max(0.0, 1 - time / total), config.power or 1.0)
 
 
 def _cosine(config: ScheduleConfig, lr: float, time: float, total: float) -> float:

@@ -47,7 +47,7 @@ MARGIN_LOSSES = ("hinge", "squared_hinge", "categorical_hinge")
 _DEFAULT_LR = {
     "sgd": 5.0,
     "rmsprop": 0.02,
-    "adagrad": 0.2,
+    "adagrad": 1.0,
     "adadelta": 20.0,
     "adam": 0.02,
     "adamw": 0.02,

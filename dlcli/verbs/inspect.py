@@ -12,7 +12,7 @@ from dlcli.verbs import Action
 from dlcli.verbs.result import Result, facts, table
 from dlcli.verbs.scores import number
 
-_SETTINGS = ("model", "ngrams", "optimizer", "lr", "batch_size", "epochs", "seed")
+_SETTINGS = ("model", "ngrams", "optimizer", "lr", "schedule", "loss", "batch_size", "epochs", "seed")
 
 
 class InspectConfig(Config):
@@ -34,6 +34,7 @@ class InspectResult(Result):
     config: dict[str, Any]
     machine: dict[str, Any]
     seconds: float
+    problem: str
     history: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
 
@@ -46,6 +47,7 @@ class InspectResult(Result):
             ("data", f"{self.config.get('data')} ({self.data.get('training', 0):,} to train on)" if self.data else ""),
             ("classes", ", ".join(self.labels)),
             ("model", f"{self.model['name']}, {self.model['parameters']:,} parameters" if self.model else ""),
+            ("problem", self.problem),
             ("settings", ", ".join(changed)),
             ("trained", f"{self.seconds:.1f} s on {self.machine['processor']['name']}" if self.machine else ""),
             ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),

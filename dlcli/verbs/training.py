@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,17 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from dlcli.core.config import Config, RunConfig, flag
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, DiskFullError, SurroundingsError, Terminated, UsageError
+from dlcli.errors import DataError, DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
-from dlcli.verbs.result import Result, facts
+from dlcli.verbs.training_result import TrainingResult, result_of
+from dlcli.verbs.trials import Trial, find_lr, range_test_folder, rehearse
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
-    from dlcli.core.devices import Placement
     from dlcli.core.domain import Domain, Fitted
     from dlcli.core.fit import Trained
     from dlcli.core.run import Run, RunRecord
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 _NOT_OF_THE_RUN = frozenset(RunConfig.model_fields) - {"from_"}
 # Settings that hold paths, kept so that they hold from any directory.
 _PATHS = ("data", "val", "from_")
-_CURVE = "find-lr.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,57 +50,6 @@ class Task:
     inherited: tuple[type[Config], ...]
     read: Callable[[Any, Progress], Corpus]
     make_domain: Callable[[Any], Domain]
-
-
-class TrainingResult(Result):
-    """Where the run is and how it scores on its validation data; or what a trial found."""
-
-    run: Path | None
-    items: dict[str, int]
-    labels: list[str]
-    parameters: int
-    accuracy: float | None = None
-    loss: float | None = None
-    scores: dict[str, float | None] = Field(default_factory=dict)
-    best_epoch: int | None = None
-    epochs: int | None = None
-    seconds: float = 0.0
-    suggested_lr: float | None = Field(None, exclude_if=lambda value: value is None)
-    plot: Path | None = Field(None, exclude_if=lambda value: value is None)
-    memory_mb: int | None = Field(None, exclude_if=lambda value: value is None)
-    seconds_per_epoch: float | None = Field(None, exclude_if=lambda value: value is None)
-    would_write: list[str] = Field(default_factory=list, exclude_if=lambda value: not value)
-
-    def text(self) -> str:
-        """Return the result as lines of names and values."""
-        counts = ", ".join(f"{count:,} {part}" for part, count in self.items.items())
-        rows = [
-            ("items", counts),
-            ("classes", f"{len(self.labels)}: {', '.join(self.labels[:8])}" + (" ..." if len(self.labels) > 8 else "")),
-            ("parameters", f"{self.parameters:,}"),
-        ]
-        if self.suggested_lr is not None:
-            return facts([*rows, ("suggestion", f"--lr {self.suggested_lr:.2g}"), ("plot", str(self.plot))])
-        if self.run is None:
-            memory = f"{self.memory_mb:,} MB at peak in the steps tried" if self.memory_mb else ""
-            return facts(
-                [
-                    *rows,
-                    ("memory", memory),
-                    ("an epoch", f"about {self.seconds_per_epoch:.1f} s, validation included"),
-                    ("would write", ", ".join(self.would_write)),
-                    ("dry run", "nothing was written"),
-                ]
-            )
-        others = [(name, f"{value:.4f}") for name, value in self.scores.items() if value is not None]
-        rows += [
-            ("accuracy", f"{self.accuracy:.4f} on validation (epoch {self.best_epoch} of {self.epochs})"),
-            ("loss", f"{self.loss:.4f}"),
-            *others,
-            ("seconds", f"{self.seconds:.1f}"),
-            ("run", str(self.run)),
-        ]
-        return facts(rows)
 
 
 def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
@@ -129,11 +74,12 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
         config = _recorded(task, record, config, path)
         if record.status == "finished":
             progress.note(f"{path} is finished already")
-            return _result(open_finished(path), path)
+            return result_of(open_finished(path), path)
         return _train(task, config, lambda fresh: reopen(path, fresh, progress), progress)
     config = _inherit(task, config).resolved()
     if config.find_lr:
-        return _train(task, config, None, progress)
+        folder = range_test_folder(config)
+        return _train(task, config, None, progress, curve=folder)
     path = config.out or default_path(task.verb)
     require_free(path, force=config.force)
     if config.dry_run:
@@ -178,16 +124,17 @@ def _inherit(task: Task, config: Any) -> Any:
     return config.model_copy(update=taken)
 
 
-def _train(task: Task, config: Any, open_run: _OpenRun | None, progress: Progress) -> TrainingResult:
-    """Read, split, make the model's inputs, train, save; without a run to open, try only."""
+def _train(
+    task: Task, config: Any, open_run: _OpenRun | None, progress: Progress, *, curve: Path | None = None
+) -> TrainingResult:
+    """Read, split, make the model's inputs, train, save; without a run to open, try only (for the curve, if given)."""
     started = time.perf_counter()
     corpus = task.read(config, progress)
 
     progress.begin("starting TensorFlow")
-    from dlcli.core import dataset, devices
-    from dlcli.core.fit import Labelled, require_time_to_warm_up
-    from dlcli.core.losses import make_loss, output_activation
-    from dlcli.core.run import RunRecord
+    from dlcli.core import dataset, devices, fit
+    from dlcli.core.losses import make_loss
+    from dlcli.core.run import MODEL
     from dlcli.serving.predictor import Predictor
 
     weights = dataset.class_weights(config.class_weight, corpus.training.labels, corpus.names)
@@ -199,43 +146,25 @@ def _train(task: Task, config: Any, open_run: _OpenRun | None, progress: Progres
     with devices.use(config.device, precision=config.precision, jit=config.jit) as placement:
         start = Predictor(config.from_) if config.from_ else None
         fitted = _fitted(task, config, corpus, start, progress)
-        record = RunRecord(
-            verb=task.verb,
-            domain=task.domain,
-            config=_settings(config),
-            seed=config.seed,
-            labels=corpus.names,
-            data={
-                "fingerprint": corpus.fingerprint,
-                "training": len(corpus.training.items),
-                "validation": len(corpus.validation.items),
-            }
-            | ({"start": start.record.hashes["model.keras"]} if start else {}),
-            machine=devices.describe(),
-            device=placement.device,
-            model={
-                "name": config.model,
-                "parameters": int(fitted.model.count_params()),
-                "outputs": "probabilities" if output_activation(config) == "softmax" else "scores",
-                "precision": placement.precision,
-                "jit": placement.jit,
-            },
-            seconds=time.perf_counter() - started,
+        record = _record(task, config, corpus, fitted, placement)
+        if start is not None:
+            record.data["start"] = start.record.hashes[MODEL]
+        record.seconds = time.perf_counter() - started
+        training = fit.Labelled(inputs=fitted.inputs, labels=corpus.training.labels)
+        fit.require_time_to_warm_up(config, training)
+        trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
+        if curve is not None:
+            return find_lr(trial, curve, progress)
+        validation = fit.Labelled(
+            inputs=fitted.pipeline.encode(corpus.validation.items), labels=corpus.validation.labels
         )
-        training = Labelled(inputs=fitted.inputs, labels=corpus.training.labels)
-        require_time_to_warm_up(config, training)
-        if config.find_lr:
-            return _find_lr(record, fitted, training, weights, config, placement, progress)
-        validation = Labelled(inputs=fitted.pipeline.encode(corpus.validation.items), labels=corpus.validation.labels)
         if open_run is None:
-            return _rehearse(record, fitted, training, validation, weights, config, placement, progress)
+            return rehearse(trial, validation, progress)
         with open_run(record) as run:
             progress.note(f"run directory: {run.path}")
             with _saying_how_to_go_on(task, run, progress):
                 fitted.pipeline.save(run.pipeline)
-                from dlcli.core.fit import train as train_core
-
-                trained = train_core(
+                trained = fit.train(
                     fitted.model,
                     training,
                     validation,
@@ -248,7 +177,36 @@ def _train(task: Task, config: Any, open_run: _OpenRun | None, progress: Progres
                 _finish(run, fitted, trained, validation, config, progress)
     if trained.problem is not None:
         raise trained.problem
-    return _result(run.record, run.path)
+    return result_of(run.record, run.path)
+
+
+def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: Placement) -> RunRecord:
+    """Return the first `run.json` of a training."""
+    from dlcli.core import devices
+    from dlcli.core.losses import output_activation
+    from dlcli.core.run import RunRecord
+
+    return RunRecord(
+        verb=task.verb,
+        domain=task.domain,
+        config=_settings(config),
+        seed=config.seed,
+        labels=corpus.names,
+        data={
+            "fingerprint": corpus.fingerprint,
+            "training": len(corpus.training.items),
+            "validation": len(corpus.validation.items),
+        },
+        machine=devices.describe(),
+        device=placement.device,
+        model={
+            "name": config.model,
+            "parameters": int(fitted.model.count_params()),
+            "outputs": "probabilities" if output_activation(config) == "softmax" else "scores",
+            "precision": placement.precision,
+            "jit": placement.jit,
+        },
+    )
 
 
 def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, progress: Progress) -> Fitted:
@@ -285,98 +243,8 @@ def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config:
         scores=best_scores(state),
         history=state.history,
         validation={"labels": validation.labels, "outputs": trained.outputs},
+        problem=trained.problem.message if trained.problem else "",
     )
-
-
-def _find_lr(
-    record: RunRecord,
-    fitted: Fitted,
-    training: Any,
-    weights: Any,
-    config: Any,
-    placement: Placement,
-    progress: Progress,
-) -> TrainingResult:
-    """Do the range test and leave its curve."""
-    from dlcli.core import plots
-    from dlcli.core.batches import training_batches
-    from dlcli.core.files import replacing, require_writable_parent
-    from dlcli.core.fit import try_steps
-    from dlcli.core.range_test import STEPS, analyse, rising_rates
-    from dlcli.core.run import default_path
-
-    folder = config.out or default_path("find-lr")
-    if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
-        if not (folder / _CURVE).is_file():
-            raise SurroundingsError(f"{folder} is not empty, and no range test of ours", hint="Choose another --out")
-        if not config.force:
-            raise SurroundingsError(f"{folder} holds a range test already", hint="Add --force to replace it")
-    require_writable_parent(folder)
-    batches: list[Any] = []
-    while len(batches) < STEPS:
-        epoch = len(batches)
-        batches += training_batches(
-            training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=epoch
-        )
-    rates = rising_rates(STEPS)
-    progress.begin("trying learning rates", STEPS)
-    steps = try_steps(
-        fitted.model,
-        batches[:STEPS],
-        training,
-        config=config,
-        rates=rates,
-        class_weights=weights,
-        progress=progress,
-        jit=placement.jit,
-    )
-    found = analyse(rates, [step.loss for step in steps])
-    with replacing(folder) as temporary:
-        temporary.mkdir()
-        plots.draw_range_test(
-            found.rates,
-            found.losses,
-            found.smoothed,
-            suggestion=found.suggestion,
-            path=temporary / "find-lr.png",
-        )
-        with (temporary / _CURVE).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("learning_rate", "loss", "smoothed_loss"))
-            writer.writerows(zip(found.rates, found.losses, found.smoothed, strict=True))
-    result = _result(record, None)
-    result.suggested_lr, result.plot = found.suggestion, folder / "find-lr.png"
-    return result
-
-
-def _rehearse(
-    record: RunRecord,
-    fitted: Fitted,
-    training: Any,
-    validation: Any,
-    weights: Any,
-    config: Any,
-    placement: Placement,
-    progress: Progress,
-) -> TrainingResult:
-    """Take a few steps, the largest batch among them, to tell what a training would cost."""
-    from dlcli.core.rehearsal import rehearse
-    from dlcli.core.run import HASHED, RECORD
-
-    cost = rehearse(
-        fitted.model,
-        training,
-        validation,
-        config=config,
-        class_weights=weights,
-        progress=progress,
-        jit=placement.jit,
-    )
-    result = _result(record, None)
-    result.memory_mb, result.seconds_per_epoch = cost.memory_mb, cost.seconds_per_epoch
-    out = config.out or Path("runs") / "..."
-    result.would_write = [str(out / name) for name in (RECORD, *HASHED, "plots")]
-    return result
 
 
 @contextlib.contextmanager
@@ -400,16 +268,3 @@ def _settings(config: Any) -> dict[str, Any]:
         path = getattr(config, name, None)
         settings[name] = str(resolve_input(path).resolve()) if path is not None else None
     return settings
-
-
-def _result(record: RunRecord, path: Path | None) -> TrainingResult:
-    own = ("accuracy", "loss", "best_epoch", "epochs")
-    return TrainingResult(
-        run=path,
-        items={"training": record.data["training"], "validation": record.data["validation"]},
-        labels=record.labels,
-        parameters=record.model["parameters"],
-        seconds=record.seconds,
-        scores={name: value for name, value in record.scores.items() if name not in own},
-        **{name: record.scores.get(name) for name in own},
-    )

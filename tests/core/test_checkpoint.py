@@ -28,6 +28,12 @@ def compiled(optimizer: str = "adam", *, seed: int = 0) -> Any:
     return model
 
 
+def keep(folder: Path, model: Any, state: TrainingState) -> None:
+    """Write a checkpoint, and wait until it is there."""
+    with Checkpoints(folder, model) as checkpoints:
+        checkpoints.save(state)
+
+
 def steps(model: Any, epochs: int = 1) -> None:
     model.fit(POINTS.inputs.rows, POINTS.labels, epochs=epochs, batch_size=16, shuffle=False, verbose=0)  # type: ignore[attr-defined]
 
@@ -58,9 +64,7 @@ def save_epochs(folder: Path, model: Any, best: list[int]) -> list[list[np.ndarr
     saved = []
     for epoch, best_epoch in enumerate(best, start=1):
         steps(model)
-        Checkpoints(folder, model).save(
-            TrainingState(epoch=epoch, best_epoch=best_epoch, best=0.5, wait=epoch - best_epoch)
-        )
+        keep(folder, model, TrainingState(epoch=epoch, best_epoch=best_epoch, best=0.5, wait=epoch - best_epoch))
         saved.append(values(model))
     return saved
 
@@ -104,7 +108,7 @@ def test_dropout_draws_as_if_never_stopped(folder: Path) -> None:
     model = layer()
     for _ in range(3):
         model(ids, training=True)
-    Checkpoints(folder, model).save(TrainingState(epoch=1, best_epoch=1))
+    keep(folder, model, TrainingState(epoch=1, best_epoch=1))
     expected = [model(ids, training=True).numpy() for _ in range(3)]
     assert not np.array_equal(expected[0], expected[1])
     again = layer()
@@ -121,7 +125,7 @@ def test_without_a_checkpoint_training_begins_anew(folder: Path) -> None:
 
 def test_the_state_survives(folder: Path) -> None:
     state = TrainingState(epoch=3, best_epoch=2, best=0.1 + 0.2, wait=1, history=[{"epoch": 1, "loss": 1 / 3}])
-    Checkpoints(folder, compiled()).save(state)
+    keep(folder, compiled(), state)
     assert Checkpoints(folder, compiled()).restore() == state
 
 
@@ -129,7 +133,7 @@ def test_the_last_and_the_best_are_kept_and_no_others(folder: Path) -> None:
     model = compiled()
     kept = []
     for epoch, best in enumerate([1, 1, 3, 3, 3, 6], start=1):
-        Checkpoints(folder, model).save(TrainingState(epoch=epoch, best_epoch=best))
+        keep(folder, model, TrainingState(epoch=epoch, best_epoch=best))
         kept.append(files(folder))
     assert kept == [
         ["epoch-1.npz", "state.json"],
@@ -224,7 +228,7 @@ def test_a_kill_between_the_two_files_leaves_the_older_state(folder: Path, monke
     steps(model)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(checkpoint_module, "write_text", killed)
-        Checkpoints(folder, model).save(TrainingState(epoch=3, best_epoch=3))
+        keep(folder, model, TrainingState(epoch=3, best_epoch=3))
     assert (folder / "epoch-3.npz").exists()
 
     again = compiled()
@@ -236,7 +240,7 @@ def test_a_kill_between_the_two_files_leaves_the_older_state(folder: Path, monke
 
     # The epoch is done again, and what the kill left is replaced.
     steps(again)
-    Checkpoints(folder, again).save(TrainingState(epoch=3, best_epoch=3))
+    keep(folder, again, TrainingState(epoch=3, best_epoch=3))
     assert files(folder) == ["epoch-3.npz", "state.json"]
 
 
@@ -250,7 +254,7 @@ def test_a_full_disk_leaves_the_older_state(folder: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch, pytest.raises(SurroundingsError, match="the disk is full"):
         patch.setattr(np, "savez", full)
-        Checkpoints(folder, model).save(TrainingState(epoch=2, best_epoch=2))
+        keep(folder, model, TrainingState(epoch=2, best_epoch=2))
     assert files(folder) == ["epoch-1.npz", "state.json"]
     again = compiled()
     assert Checkpoints(folder, again).restore().epoch == 1

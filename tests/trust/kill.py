@@ -2,8 +2,8 @@
 
     python tests/trust/kill.py --kills 50
 
-Each round starts `dlcli train-text` with one of the settings below, sends SIGKILL, SIGTERM or SIGINT at a random moment,
-resumes the run until it is finished, and compares every weight and the whole history, less its times, with the
+Each round starts `dlcli train-text` with one of the settings below, sends SIGKILL, SIGTERM or SIGINT at a random
+moment, resumes the run until it is finished, and compares every weight and the whole history, less its times, with the
 uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One stop in five falls anywhere in the life
 of the process; the others fall after the run directory was made, where there is something to lose. Prints a line a
 round; the exit code is 1 when any round differs.
@@ -29,11 +29,24 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
-COMMON = ["--ngrams", "2", "--ngram-dropout", "0.3", "--epochs", "12", "--batch-size", "16", "--checkpoint-minutes", "0.005"]
+COMMON = [
+    "--ngrams",
+    "2",
+    "--ngram-dropout",
+    "0.3",
+    "--epochs",
+    "12",
+    "--batch-size",
+    "16",
+    "--checkpoint-minutes",
+    "0.005",
+]
 SETTINGS = {
     "adam, early stopping": "--lr 0.001 --patience 4",
-    "sgd, momentum, plateau": "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss --patience 5",
-    "rmsprop, one-cycle, accumulation": "--optimizer rmsprop --lr 0.01 --schedule one-cycle --accumulate 3 --patience 0",
+    "sgd, momentum, plateau": "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss "
+    "--patience 5",
+    "rmsprop, one-cycle, accumulation": "--optimizer rmsprop --lr 0.01 --schedule one-cycle --accumulate 3 "
+    "--patience 0",
     "lion, EMA, warm-up, clipping": "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 --patience 6",
     "nadam, hidden layers, dropout": "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
     "--schedule cosine --cycles 2 --metrics auc,f1 --monitor val_auc --patience 0",
