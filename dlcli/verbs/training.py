@@ -19,6 +19,7 @@ from dlcli.verbs.trials import Trial, find_lr, range_test_folder, rehearse
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
+    from dlcli.core.devices import Placement
     from dlcli.core.domain import Domain, Fitted
     from dlcli.core.fit import Trained
     from dlcli.core.run import Run, RunRecord

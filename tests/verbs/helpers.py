@@ -46,6 +46,11 @@ def history(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def without_times(run: Path) -> list[dict[str, Any]]:
+    """Return the epochs without what a clock measured."""
+    return [{name: value for name, value in e.items() if name not in ("seconds", "step_ms")} for e in history(run)]
+
+
 def read_csv(source: Path | str) -> list[dict[str, str]]:
     """Return the rows of a CSV file, or of CSV text."""
     text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
