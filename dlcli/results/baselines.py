@@ -122,7 +122,7 @@ def _fit(record: RunRecord, progress: Progress) -> Tfidf:
         raise DataError(f"{config['data']} has changed since the training")
     training = corpus.training
     progress.begin(f"fitting the TF-IDF baseline on {min(len(training.items), MOST_FITTED):,} texts, once")
-    return Tfidf.fit(training.items, training.labels, len(record.labels), seed=record.seed)
+    return Tfidf.learn(training.items, training.labels, len(record.labels), seed=record.seed)
 
 
 class Answers:

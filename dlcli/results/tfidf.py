@@ -48,7 +48,7 @@ class Tfidf:
     rows: int
 
     @staticmethod
-    def fit(texts: Sequence[str], labels: IntArray, classes: int, *, seed: int) -> Tfidf:
+    def learn(texts: Sequence[str], labels: IntArray, classes: int, *, seed: int) -> Tfidf:
         """Fit on training texts.
 
         Args:

@@ -57,7 +57,7 @@ def test_its_answers_are_scikit_learns(classes: int) -> None:
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2), LogisticRegression(max_iter=200)
     )
     model.fit(TEXTS, labels)
-    fitted = Tfidf.fit(TEXTS, labels, classes, seed=0)
+    fitted = Tfidf.learn(TEXTS, labels, classes, seed=0)
     unseen = ["a good story", "", "unheard words", "bad bad good"]
     assert fitted.outputs(unseen) == pytest.approx(model.predict_proba(unseen), abs=1e-12)
     assert fitted.rows == 30
@@ -67,7 +67,7 @@ def test_its_answers_are_scikit_learns(classes: int) -> None:
 def test_of_many_texts_a_sample_is_fitted_with_every_class_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tfidf, "MOST_FITTED", 10)
     labels = np.array([0] * 20 + [1] * 9 + [2])
-    fitted = Tfidf.fit(TEXTS, labels, 3, seed=0)
+    fitted = Tfidf.learn(TEXTS, labels, 3, seed=0)
     assert 10 <= fitted.rows <= 13
     assert fitted.outputs(["good"]).shape == (1, 3)
     assert fitted.counts.tolist() == [20, 9, 1]
@@ -75,7 +75,7 @@ def test_of_many_texts_a_sample_is_fitted_with_every_class_in_it(monkeypatch: py
 
 def test_texts_that_share_no_word() -> None:
     with pytest.raises(DataError, match="no word is in two"):
-        Tfidf.fit(["one", "two", "three"], np.array([0, 1, 0]), 2, seed=0)
+        Tfidf.learn(["one", "two", "three"], np.array([0, 1, 0]), 2, seed=0)
 
 
 def test_the_fitted_model_is_kept_and_found_again(copy: Path) -> None:

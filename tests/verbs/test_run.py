@@ -50,7 +50,7 @@ def test_quickstart(dlcli: Command, run: Path) -> None:
     (evaluation,) = Path("runs/mine/evaluations").glob("*.json")
     accuracy = json.loads(evaluation.read_text())["accuracy"]
     assert 0.90 <= accuracy <= 0.965
-    assert re.search(rf"^accuracy +{accuracy:.4f}$", outcome.out, re.MULTILINE)
+    assert re.search(rf"^accuracy +{accuracy:.4f} ", outcome.out, re.MULTILINE)
     assert re.search(r"^not good at all +neg +0\.", outcome.out, re.MULTILINE)
     assert re.search(r"^not bad at all.* pos +0\.", outcome.out, re.MULTILINE)
     assert "8 texts answered as by the run" in outcome.out

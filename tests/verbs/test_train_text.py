@@ -40,7 +40,7 @@ def train(dlcli: Command, data: Path, out: str, *flags: str) -> Path:
 
 
 def test_the_run_directory(run: Path) -> None:
-    assert {name for name in snapshot(run) if not name.startswith(("evaluations/", ".lock"))} == {
+    assert {name for name in snapshot(run) if not name.startswith(("evaluations/", "baselines/", ".lock"))} == {
         "run.json",
         "model.keras",
         "pipeline/pipeline.json",
