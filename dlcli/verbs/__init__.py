@@ -48,7 +48,7 @@ class Action:
 VERBS = (
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
-    Verb("compare", "Compare runs: what differs, scores, and which differences are significant.", "Judge"),
+    Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
     Verb("predict", "Classify texts: on the command line, in a table, a folder or stdin.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),

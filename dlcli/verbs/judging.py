@@ -47,7 +47,11 @@ class GateConfig(Config):
     section = "Gates (exit code 7 when one is not met)"
 
     min_accuracy: float | None = option(None, "The accuracy must be at least this.", ge=0, le=1)
-    min: tuple[str, ...] = option((), "A score must be at least this, such as f1_macro=0.9.", metavar="NAME=VALUE")
+    min: tuple[str, ...] = option(
+        (),
+        "A score must be at least this, such as f1_macro=0.9; the names are those under metrics in --json.",
+        metavar="NAME=VALUE",
+    )
     max: tuple[str, ...] = option((), "A score must be at most this, such as ece=0.05.", metavar="NAME=VALUE")
     better_than: Path | None = option(None, "The accuracy must be higher than that of this run.", metavar="RUN")
     gate: Literal["point", "lower"] = option(

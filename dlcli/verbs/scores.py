@@ -126,7 +126,7 @@ def confusion_table(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> st
         (names[true], names[taken], f"{count:,}", f"{count / sum(matrix[true]):.1%}")
         for count, true, taken in mistakes[:_PAIRS]
     ]
-    more = f"\nthe most frequent of {len(mistakes):,} mistakes; --json has all" if len(mistakes) > _PAIRS else ""
+    more = f"\nthe most frequent of {len(mistakes):,} such pairs; --json has all" if len(mistakes) > _PAIRS else ""
     return table(rows, header=("true class", "taken for", "items", "of the class")) + more
 
 
