@@ -100,6 +100,8 @@ def train(
     closing = contextlib.closing(events) if events else contextlib.nullcontext()
     with checkpoints, closing, stopping_between_steps() as stop:
         steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
+        # `fit` does this too, but is not called for an epoch that was stopped in its last step.
+        steps.set_model(model)
         while not finished(state, config):
             batches = training_batches(
                 training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
@@ -112,7 +114,7 @@ def train(
                 scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
                 _end_epoch(scores, steps, run)
             except Diverged:
-                problem = _describe_divergence(state, config)
+                problem = _describe_divergence(steps)
                 break
             checkpoints.save(state)
             if events is not None:
@@ -249,11 +251,14 @@ class _Trial(keras.callbacks.Callback):  # type: ignore[misc]
         self.progress.advance()
 
 
-def _describe_divergence(state: TrainingState, config: TrainingConfig) -> NumbersError:
-    where = f"epoch {state.epoch + 1}, step {state.step + 1}"
+def _describe_divergence(steps: Steps) -> NumbersError:
+    state, config = steps.state, steps.config
+    trained = state.step == steps.steps
+    which, where = ("validation loss", "") if trained else ("loss", f", step {state.step + 1}")
     kept = f"; the run keeps epoch {state.best_epoch}, the best one before" if state.best_epoch else ""
     return NumbersError(
-        f"the loss is not a finite number in {where}", hint=f"Lower --lr (it is {config.lr:g}), or --clip-norm 1{kept}"
+        f"the {which} is not a finite number in epoch {state.epoch + 1}{where}",
+        hint=f"Lower --lr (it is {config.lr:g}), or --clip-norm 1{kept}",
     )
 
 
