@@ -20,7 +20,7 @@ from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import Inputs
 from dlcli.core.forward import AHEAD, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
-from dlcli.core.losses import make_loss, takes_label_ids
+from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.optimizers import make_optimizer
 from dlcli.core.progress import Progress
 from dlcli.core.run import Run
@@ -139,13 +139,26 @@ def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = Fal
     """Give a model its optimizer and loss; return the metrics that are counted over the steps of an epoch."""
     kind = keras.metrics.SparseCategoricalAccuracy if takes_label_ids(config) else keras.metrics.CategoricalAccuracy
     accuracy = kind(name="accuracy")
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    loss = make_loss(config, classes=model.output_shape[-1])
     model.compile(
         optimizer=make_optimizer(config, model),
-        loss=make_loss(config, classes=model.output_shape[-1]),
+        loss=OfWholeBatch(loss) if several else loss,
         metrics=[accuracy],
         jit_compile=jit,
     )
+    if several:
+        _build_for_devices(model, config)
     return [model.metrics[0], accuracy]
+
+
+def _build_for_devices(model: keras.Model, config: TrainingConfig) -> None:
+    """Build what `fit` would build from the mean of the first batch's parts, which unequal parts do not have."""
+    classes = model.output_shape[-1]
+    ids = takes_label_ids(config)
+    targets = keras.KerasTensor((None,) if ids else (None, classes), "int64" if ids else "float32")
+    model._symbolic_build(data_batch=(model.input, targets, None))
+    model._maybe_symbolic_build = lambda **_: None
 
 
 def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: Steps) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ import pytest
 
 from core.tiny import fit, linear, vectors, without_seconds
 from dlcli.core.backend import keras
+from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import TrainingState
 from dlcli.core.judging import Judge
-from dlcli.core.stopping import stopping_between_steps
+from dlcli.core.progress import Silent
+from dlcli.core.stopping import StopRequest, stopping_between_steps
+from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import Terminated
 
 DATA = vectors(90), vectors(40, seed=1)
@@ -157,6 +161,30 @@ def test_a_second_signal_stops_at_once_and_loses_no_more_than_the_step(
     assert (state.epoch, state.step) == (1, 3), "nobody waited for the step"
     assert_same_state(fit(tmp_path / "b", resumed, *DATA, **settings), expected)
     assert_same(resumed, straight)
+
+
+def test_a_signal_that_comes_when_the_step_was_looked_at_waits_for_the_next_one() -> None:
+    class Late(StopRequest):
+        """Gets its reason as soon as somebody has looked."""
+
+        looks = 0
+
+        @property
+        def reason(self) -> BaseException | None:  # type: ignore[override]
+            self.looks += 1
+            return KeyboardInterrupt() if self.looks > 1 else None
+
+    kept: list[int] = []
+    checkpoints: Any = SimpleNamespace(save=lambda state: kept.append(state.step))
+    steps = Steps(
+        TrainingConfig(), state=TrainingState(), checkpoints=checkpoints, metrics=[], stop=Late(), progress=Silent()
+    )
+    steps.begin(5)
+    steps.on_train_batch_end(0)
+    assert kept == []
+    with pytest.raises(KeyboardInterrupt):
+        steps.on_train_batch_end(1)
+    assert kept == [2]
 
 
 class TestStopRequest:
