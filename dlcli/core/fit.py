@@ -21,14 +21,15 @@ from dlcli.core.domain import Inputs
 from dlcli.core.forward import AHEAD, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
-from dlcli.core.optimizers import make_optimizer
+from dlcli.core.metrics import METRICS, undefined
+from dlcli.core.optimizers import layer_factors, make_optimizer
 from dlcli.core.progress import Progress
 from dlcli.core.run import Run
 from dlcli.core.schedules import warmup_epochs
 from dlcli.core.stopping import stopping_between_steps
 from dlcli.core.tensorboard import EventFiles
 from dlcli.core.training_config import TrainingConfig
-from dlcli.errors import NumbersError
+from dlcli.errors import NumbersError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +130,25 @@ def train(
     return Trained(state=state, outputs=judge.forward.answer(judge.batches), problem=problem)
 
 
-def require_time_to_warm_up(config: TrainingConfig, training: Labelled) -> None:
-    """Raise a `UsageError` when the warm-up is longer than the training."""
+def require_possible(
+    model: keras.Model, training: Labelled, validation_labels: np.ndarray[Any, Any], config: TrainingConfig
+) -> None:
+    """Find out, before a run is made, what the model and the data do not allow.
+
+    Raises:
+        UsageError: the warm-up or one accumulated step is longer than the training, `layer_lr` names a layer that the
+            model does not have, or the monitored score is undefined on the validation data.
+    """
     batches = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
     warmup_epochs(config, step=1 / len(batches))
+    if config.accumulate > (steps := len(batches) * config.epochs):
+        raise UsageError(f"--accumulate {config.accumulate} takes more batches than the training has: {steps}")
+    layer_factors(config, model)
+    monitored = config.monitored().removeprefix("val_")
+    if monitored in METRICS and (why := undefined(monitored, validation_labels, model.output_shape[-1])):
+        raise UsageError(
+            f"--monitor {config.monitor} is undefined on the validation data: {why}", hint="Monitor val_loss"
+        )
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = False) -> list[Any]:

@@ -45,7 +45,7 @@ def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
     Raises:
         UsageError: `layer_lr` names a layer that the model does not have.
     """
-    factors = _factors(config, model)
+    factors = layer_factors(config, model)
     settings = {name: getattr(config, name) for name in _OWN_SETTINGS}
     # A beta of 0 is a setting, though Python holds it equal to False.
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
@@ -65,8 +65,12 @@ def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
     return optimizer
 
 
-def _factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
-    """Return the factor on the learning rate of each trainable variable."""
+def layer_factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
+    """Return the factor on the learning rate of each trainable variable.
+
+    Raises:
+        UsageError: `layer_lr` names a layer that the model does not have.
+    """
     asked = config.layer_factors()
     layer_of = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
     require_layer_names(asked, sorted(set(layer_of.values())))

@@ -296,6 +296,8 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
 
     @model_validator(mode="after")
     def _fits_the_training(self) -> Self:
+        if self.schedule in ("step", "exponential") and (self.decay_rate or 0) > 1:
+            raise ValueError(f"--decay-rate {self.decay_rate:g} would raise the rate of --schedule {self.schedule}")
         if self.schedule == "step" and (self.decay_epochs or 0) >= self.epochs:
             raise ValueError(
                 f"the schedule is longer than the training: --decay-epochs {self.decay_epochs:g} of "

@@ -105,8 +105,8 @@ CASES = {
     ),
 }
 # Runs commands in one process, in which CPUs can still be split, and prints their exit codes; a run that is called
-# `stopped` is stopped after its first epoch. Commands of one process have models of the same shapes: TensorFlow mixes up
-# the collective operations of several strategies, of which a real command has one.
+# `stopped` is stopped after its first epoch. Commands of one process have models of the same shapes: TensorFlow mixes
+# up the collective operations of several strategies, of which a real command has one.
 SCRIPT = """
 import json, os, sys
 from dlcli.cli import guarded

@@ -406,9 +406,7 @@ class TestMonitoring:
         assert state.best_epoch == best
         assert state.best == state.history[best - 1]["val_loss"]
 
-    def test_other_metrics_are_scikit_learn_s_and_decide(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_other_metrics_are_scikit_learn_s_and_decide(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         model = linear()
         direction = scheduled(monkeypatch, model, [-0.2, 0.2, 0.4])
         training, validation = vectors(64), vectors(200, seed=1)

@@ -150,7 +150,13 @@ def test_training_and_validation_take_the_loss(tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("loss", "smoothing"),
-    [("categorical_crossentropy", 0.05), ("binary_crossentropy", 0.05), ("focal", None), ("mse", None), ("hinge", None)],
+    [
+        ("categorical_crossentropy", 0.05),
+        ("binary_crossentropy", 0.05),
+        ("focal", None),
+        ("mse", None),
+        ("hinge", None),
+    ],
 )
 def test_the_smoothing_that_nobody_asked_for(loss: str, smoothing: float | None) -> None:
     assert TrainingConfig(loss=loss).resolved().label_smoothing == smoothing

@@ -51,9 +51,7 @@ def adagrad(g: np.ndarray, s: State, t: int, lr: np.ndarray, epsilon: float = 1e
     return lr * g / np.sqrt(0.1 + s["v"] + epsilon)
 
 
-def adadelta(
-    g: np.ndarray, s: State, t: int, lr: np.ndarray, rho: float = 0.95, epsilon: float = 1e-7
-) -> np.ndarray:
+def adadelta(g: np.ndarray, s: State, t: int, lr: np.ndarray, rho: float = 0.95, epsilon: float = 1e-7) -> np.ndarray:
     """Zeiler 2012, algorithm 1, times a learning rate."""
     s["v"] = rho * s["v"] + (1 - rho) * g**2
     step = np.sqrt(s["d"] + epsilon) / np.sqrt(s["v"] + epsilon) * g
@@ -114,9 +112,7 @@ def nadam(
     return lr * first / (np.sqrt(s["v"] / (1 - beta_2**t)) + epsilon)
 
 
-def lion(
-    g: np.ndarray, s: State, t: int, lr: np.ndarray, beta_1: float = 0.9, beta_2: float = 0.99
-) -> np.ndarray:
+def lion(g: np.ndarray, s: State, t: int, lr: np.ndarray, beta_1: float = 0.9, beta_2: float = 0.99) -> np.ndarray:
     """Chen et al. 2023, algorithm 2."""
     step = lr * np.sign(beta_1 * s["m"] + (1 - beta_1) * g)
     s["m"] = beta_2 * s["m"] + (1 - beta_2) * g

@@ -31,7 +31,9 @@ def constant(t: np.ndarray, n: float, per_epoch: float) -> np.ndarray:
 
 def step(rate: float = 0.1, epochs: float | None = None) -> Formula:
     """He et al. 2016: times a rate after each so many epochs."""
-    return lambda t, n, per_epoch: LR * rate ** np.floor(np.round(t / (n / 3 if epochs is None else epochs * per_epoch), 6))
+    return lambda t, n, per_epoch: (
+        LR * rate ** np.floor(np.round(t / (n / 3 if epochs is None else epochs * per_epoch), 6))
+    )
 
 
 def exponential(rate: float = 0.1, epochs: float | None = None) -> Formula:
@@ -284,9 +286,7 @@ def test_every_step_is_taken_at_its_rate_also_after_a_stop(
     parts.rates.clear()
     for epoch, step in ((1, 3), (2, 2)):
         with pytest.raises(Killed):
-            fit(
-                tmp_path / "b", linear(), *data, progress=KillAt(epoch, step), checkpoint_minutes=1e-9, **settings
-            )
+            fit(tmp_path / "b", linear(), *data, progress=KillAt(epoch, step), checkpoint_minutes=1e-9, **settings)
         # A checkpoint was kept after each step, but for the last one, in which the kill came before it.
         parts.rates.pop()
     fit(tmp_path / "b", linear(), *data, checkpoint_minutes=1e-9, **settings)

@@ -94,9 +94,7 @@ def assert_same_state(one: TrainingState, other: TrainingState) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_stopped_training_ends_as_the_uninterrupted_one(
-    tmp_path: Path, send: Callable[..., None], name: str
-) -> None:
+def test_a_stopped_training_ends_as_the_uninterrupted_one(tmp_path: Path, send: Callable[..., None], name: str) -> None:
     settings = {**COMMON, **SETTINGS[name]}
     straight, resumed = model(), model()
     expected = fit(tmp_path / "a", straight, *DATA, **settings)

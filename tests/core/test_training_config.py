@@ -69,7 +69,9 @@ def test_a_setting_goes_with_its_choices_alone(choice: str, setting: str) -> Non
         else:
             with pytest.raises(ValidationError) as caught:
                 TrainingConfig(**settings)
-            flags = f"--{setting.replace('_', '-')} does not go with --{choice.replace('_', '-')} {chosen}; it goes with "
+            flags = (
+                f"--{setting.replace('_', '-')} does not go with --{choice.replace('_', '-')} {chosen}; it goes with "
+            )
             (error,) = caught.value.errors()
             before, _, takers = error["msg"].partition("goes with ")
             assert flags in error["msg"] and before
@@ -101,7 +103,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "the schedule is longer than the training: --decay-epochs 9 of --epochs 8",
     ),
     # The first decay would come after the last step.
-    ({"schedule": "step", "decay_epochs": 8, "epochs": 8}, "the schedule is longer than the training: --decay-epochs 8"),
+    (
+        {"schedule": "step", "decay_epochs": 8, "epochs": 8},
+        "the schedule is longer than the training: --decay-epochs 8",
+    ),
     (
         {"schedule": "plateau", "epochs": 3, "plateau_patience": 3, "patience": 0},
         "the schedule is longer than the training: --plateau-patience 3 epochs without a better score, --epochs 3",
@@ -112,6 +117,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "--patience 2 ends the training before --plateau-patience 2 can lower the rate",
     ),
     ({"schedule": "plateau", "patience": 1}, "--patience 1 ends the training before --plateau-patience 1"),
+    ({"schedule": "step", "decay_rate": 2}, "--decay-rate 2 would raise the rate of --schedule step"),
+    ({"schedule": "exponential", "decay_rate": 1.5}, "--decay-rate 1.5 would raise the rate of --schedule exponential"),
     ({"monitor": "f1"}, "--monitor: expected loss, val_loss or val_METRIC, got 'f1'"),
     ({"warmup": 0}, "expected a count of at least 1, got 0"),
     ({"warmup": 1.0}, "expected a share between 0 and 1"),
