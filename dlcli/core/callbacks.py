@@ -94,4 +94,5 @@ class Steps(keras.callbacks.Callback):  # type: ignore[misc]
         if self.stop.reason is not None or now - self._kept > 60 * self.config.checkpoint_minutes:
             self.checkpoints.save(self.state)
             self._kept = now
-        self.stop.check()
+            # Within this block: what arrives after the look at `reason` waits for the next step, and its checkpoint.
+            self.stop.check()

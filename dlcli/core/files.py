@@ -75,19 +75,23 @@ def hashes(root: Path, *parts: str) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): sha256(file) for file in files}
 
 
-def require_writable_parent(path: Path) -> None:
+def require_writable_parent(path: Path, *, keep: bool = True) -> None:
     """Find out before any work whether `path` can be made.
 
     Args:
         path: a file or folder that will be made; missing parents are made.
+        keep: False takes the parents away again, for a trial that leaves nothing.
 
     Raises:
         SurroundingsError: its parent cannot be made or written.
     """
+    missing = [] if keep else [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+        for parent in missing:
+            parent.rmdir()
     except OSError as error:
         raise SurroundingsError(
             f"cannot write to {path.parent} ({error.strerror})", hint="Choose another place with --out"

@@ -20,15 +20,16 @@ from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import Inputs
 from dlcli.core.forward import AHEAD, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
-from dlcli.core.losses import make_loss, takes_label_ids
-from dlcli.core.optimizers import make_optimizer
+from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
+from dlcli.core.metrics import METRICS, undefined
+from dlcli.core.optimizers import layer_factors, make_optimizer
 from dlcli.core.progress import Progress
 from dlcli.core.run import Run
 from dlcli.core.schedules import warmup_epochs
 from dlcli.core.stopping import stopping_between_steps
 from dlcli.core.tensorboard import EventFiles
 from dlcli.core.training_config import TrainingConfig
-from dlcli.errors import NumbersError
+from dlcli.errors import NumbersError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,8 @@ def train(
     closing = contextlib.closing(events) if events else contextlib.nullcontext()
     with checkpoints, closing, stopping_between_steps() as stop:
         steps = Steps(config, state=state, checkpoints=checkpoints, metrics=metrics, stop=stop, progress=progress)
+        # `fit` does this too, but is not called for an epoch that was stopped in its last step.
+        steps.set_model(model)
         while not finished(state, config):
             batches = training_batches(
                 training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
@@ -112,7 +115,7 @@ def train(
                 scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
                 _end_epoch(scores, steps, run)
             except Diverged:
-                problem = _describe_divergence(state, config)
+                problem = _describe_divergence(steps)
                 break
             checkpoints.save(state)
             if events is not None:
@@ -127,23 +130,51 @@ def train(
     return Trained(state=state, outputs=judge.forward.answer(judge.batches), problem=problem)
 
 
-def require_time_to_warm_up(config: TrainingConfig, training: Labelled) -> None:
-    """Raise a `UsageError` when the warm-up is longer than the training."""
+def require_possible(
+    model: keras.Model, training: Labelled, validation_labels: np.ndarray[Any, Any], config: TrainingConfig
+) -> None:
+    """Find out, before a run is made, what the model and the data do not allow.
+
+    Raises:
+        UsageError: the warm-up or one accumulated step is longer than the training, `layer_lr` names a layer that the
+            model does not have, or the monitored score is undefined on the validation data.
+    """
     batches = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
     warmup_epochs(config, step=1 / len(batches))
+    if config.accumulate > (steps := len(batches) * config.epochs):
+        raise UsageError(f"--accumulate {config.accumulate} takes more batches than the training has: {steps}")
+    layer_factors(config, model)
+    monitored = config.monitored().removeprefix("val_")
+    if monitored in METRICS and (why := undefined(monitored, validation_labels, model.output_shape[-1])):
+        raise UsageError(
+            f"--monitor {config.monitor} is undefined on the validation data: {why}", hint="Monitor val_loss"
+        )
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = False) -> list[Any]:
     """Give a model its optimizer and loss; return the metrics that are counted over the steps of an epoch."""
     kind = keras.metrics.SparseCategoricalAccuracy if takes_label_ids(config) else keras.metrics.CategoricalAccuracy
     accuracy = kind(name="accuracy")
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    loss = make_loss(config, classes=model.output_shape[-1])
     model.compile(
         optimizer=make_optimizer(config, model),
-        loss=make_loss(config, classes=model.output_shape[-1]),
+        loss=OfWholeBatch(loss) if several else loss,
         metrics=[accuracy],
         jit_compile=jit,
     )
+    if several:
+        _build_for_devices(model, config)
     return [model.metrics[0], accuracy]
+
+
+def _build_for_devices(model: keras.Model, config: TrainingConfig) -> None:
+    """Build what `fit` would build from the mean of the first batch's parts, which unequal parts do not have."""
+    classes = model.output_shape[-1]
+    ids = takes_label_ids(config)
+    targets = keras.KerasTensor((None,) if ids else (None, classes), "int64" if ids else "float32")
+    model._symbolic_build(data_batch=(model.input, targets, None))
+    model._maybe_symbolic_build = lambda **_: None
 
 
 def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: Steps) -> None:
@@ -249,11 +280,14 @@ class _Trial(keras.callbacks.Callback):  # type: ignore[misc]
         self.progress.advance()
 
 
-def _describe_divergence(state: TrainingState, config: TrainingConfig) -> NumbersError:
-    where = f"epoch {state.epoch + 1}, step {state.step + 1}"
+def _describe_divergence(steps: Steps) -> NumbersError:
+    state, config = steps.state, steps.config
+    trained = state.step == steps.steps
+    which, where = ("validation loss", "") if trained else ("loss", f", step {state.step + 1}")
     kept = f"; the run keeps epoch {state.best_epoch}, the best one before" if state.best_epoch else ""
     return NumbersError(
-        f"the loss is not a finite number in {where}", hint=f"Lower --lr (it is {config.lr:g}), or --clip-norm 1{kept}"
+        f"the {which} is not a finite number in epoch {state.epoch + 1}{where}",
+        hint=f"Lower --lr (it is {config.lr:g}), or --clip-norm 1{kept}",
     )
 
 

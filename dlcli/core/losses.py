@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlcli.core.backend import keras
+from dlcli.core.backend import keras, tf
 from dlcli.core.training_config import MARGIN_LOSSES, LossConfig
 from dlcli.errors import UsageError
 
@@ -29,7 +29,8 @@ def make_loss(config: LossConfig, *, classes: int, reduction: str | None = "sum_
 
     Its targets are one-hot rows, (n, classes), and for `sparse_categorical_crossentropy` label ids, (n,); smoothing is
     done to the targets and is no part of it. Hinge losses are Keras', one class against the rest (`hinge`,
-    `squared_hinge`) or the right class against the best wrong one (`categorical_hinge`, Crammer & Singer 2001).
+    `squared_hinge`) or the right class against the best wrong one (`categorical_hinge`; as Crammer & Singer 2001, but
+    that a wrong class counts as 0 at least).
 
     Args:
         config: `loss` and `focal_gamma`.
@@ -59,3 +60,29 @@ def takes_label_ids(config: LossConfig) -> bool:
 def output_activation(config: LossConfig) -> str:
     """Return what a model for this loss ends in: `softmax`, or `linear` for scores without bounds."""
     return "linear" if config.loss in MARGIN_LOSSES else "softmax"
+
+
+class OfWholeBatch(keras.losses.Loss):  # type: ignore[misc]
+    """A loss whose gradient is that of a whole batch's mean, also where devices have unequal parts of the batch.
+
+    Keras adds up the means of the parts as if they were equal. The value stays the part's mean: `fit` counts it with
+    the part's size.
+
+    Args:
+        loss: with the reduction `sum_over_batch_size`.
+    """
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__(name=loss.name)
+        self.loss = loss
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the mean of a part."""
+        value = self.loss(y_true, y_pred, sample_weight)
+        replica = tf.distribute.get_replica_context()
+        if replica is None:
+            return value
+        items = tf.cast(tf.shape(y_pred)[0], value.dtype)
+        even = replica.all_reduce(tf.distribute.ReduceOp.SUM, items) / replica.num_replicas_in_sync
+        share = items / even
+        return share * value + tf.stop_gradient((1 - share) * value)

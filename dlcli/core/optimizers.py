@@ -45,8 +45,10 @@ def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
     Raises:
         UsageError: `layer_lr` names a layer that the model does not have.
     """
-    factors = _factors(config, model)
-    given = {name: getattr(config, name) for name in _OWN_SETTINGS if getattr(config, name) not in (None, False)}
+    factors = layer_factors(config, model)
+    settings = {name: getattr(config, name) for name in _OWN_SETTINGS}
+    # A beta of 0 is a setting, though Python holds it equal to False.
+    given = {name: value for name, value in settings.items() if value is not None and value is not False}
     optimizer = _class(config.optimizer)(
         learning_rate=config.lr,
         global_clipnorm=config.clip_norm,
@@ -57,12 +59,18 @@ def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
         **given,
     )
     optimizer.begin(factors, decay=config.weight_decay or 0.0)
+    if model.dtype_policy.name == "mixed_float16":
+        optimizer = _Scaled(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
-def _factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
-    """Return the factor on the learning rate of each trainable variable."""
+def layer_factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
+    """Return the factor on the learning rate of each trainable variable.
+
+    Raises:
+        UsageError: `layer_lr` names a layer that the model does not have.
+    """
     asked = config.layer_factors()
     layer_of = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
     require_layer_names(asked, sorted(set(layer_of.values())))
@@ -88,7 +96,6 @@ class _Additions:
         self._norm = keras.Variable(
             np.zeros(2, np.float32), trainable=False, name="gradient_norm", aggregation="only_first_replica"
         )
-        self._track_variable(self._norm)
 
     @property
     def gradient_norm(self: Any) -> float:
@@ -127,6 +134,16 @@ class _Additions:
             self.assign_sub(variable, variable * (self._decay * rate))
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
 
+    def _update_model_variables_moving_average(self: Any, trainable_variables: Any) -> None:
+        """Move the averages when the weights have moved, where Keras does so at each batch that a step accumulates.
+
+        They begin as the weights after the first step.
+        """
+        taken = (self._iterations + 1) % (self.gradient_accumulation_steps or 1) == 0
+        kept = tf.where(self.iterations == 0, 0.0, tf.where(taken, self.ema_momentum, 1.0))
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            average.assign(kept * average + (1 - kept) * variable)
+
     def finalize_variable_values(self, var_list: Any) -> None:
         """Do nothing, though `fit` asks at its end: `averaged` puts averages in their place."""
 
@@ -145,3 +162,25 @@ class _Additions:
         finally:
             for variable, value in zip(self._trainable_variables, kept, strict=False):
                 variable.assign(value)
+
+
+class _Scaled(keras.optimizers.LossScaleOptimizer):  # type: ignore[misc]
+    """The same for float16: the loss is scaled, so that small gradients do not vanish (Micikevicius et al. 2018)."""
+
+    @property
+    def gradient_norm(self) -> float:
+        """As the inner optimizer has it, of gradients that are scaled back."""
+        return float(self.inner_optimizer.gradient_norm)
+
+    def reset_gradient_norm(self) -> None:
+        """Start a new mean."""
+        self.inner_optimizer.reset_gradient_norm()
+
+    def use_averages(self) -> None:
+        """Put the averages of the weights in their place, if there are any."""
+        self.inner_optimizer.use_averages()
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Put the averages of the weights in their place for the block, if there are any."""
+        block: contextlib.AbstractContextManager[None] = self.inner_optimizer.averaged()
+        return block

@@ -14,6 +14,8 @@ LOWEST, HIGHEST, STEPS = 1e-6, 100.0, 120
 _SMOOTHING = 0.9
 # The test ends when the smoothed loss is this many times the lowest one.
 _DIVERGED = 4.0
+# A fall by a smaller share of the first loss is rounding.
+_LEAST_FALL = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ def analyse(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
         step: (smoothed[step + 1] - smoothed[step - 1]) / math.log(rates[step + 1] / rates[step - 1])
         for step in range(1, lowest)
     }
-    if not slopes or min(slopes.values()) >= 0:
+    if not slopes or smoothed[0] - smoothed[lowest] < _LEAST_FALL * abs(smoothed[0]):
         raise NumbersError(
             f"the loss falls at no learning rate from {rates[0]:g} to {rates[-1]:g}",
             hint="Check the data and the model",

@@ -16,6 +16,7 @@ from dlcli.core.fit import Labelled, try_steps
 from dlcli.core.forward import Forward
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import TrainingConfig
+from dlcli.errors import NumbersError
 
 _STEPS = 12
 # Steps that trace and compile, and say nothing of the others.
@@ -55,6 +56,9 @@ def rehearse(
         class_weights: as in `fit.train`.
         progress: told of the steps.
         jit: as in `fit.train`.
+
+    Raises:
+        NumbersError: the loss of the first step is no number.
     """
     assert config.lr is not None
     epoch = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
@@ -71,6 +75,8 @@ def rehearse(
         progress=progress,
         jit=jit,
     )
+    if not steps:
+        raise NumbersError("the loss is not a finite number in the first step", hint="Check penalties and weights")
     forward = Forward(model)
     forward(validation.inputs)
     started = time.perf_counter()

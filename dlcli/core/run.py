@@ -207,12 +207,13 @@ def default_path(verb: str) -> Path:
     return Path("runs") / f"{verb}-{datetime.now():%Y%m%d}-{secrets.token_hex(2)}"
 
 
-def require_free(path: Path, *, force: bool) -> None:
+def require_free(path: Path, *, force: bool, keep: bool = True) -> None:
     """Find out before any work whether a run can be made at `path`.
 
     Args:
         path: where it shall be.
         force: whether a run that stands there may be replaced.
+        keep: as in `require_writable_parent`.
 
     Raises:
         SurroundingsError: it is not empty, or its place is not writable.
@@ -228,7 +229,7 @@ def require_free(path: Path, *, force: bool) -> None:
             )
         if _is_locked(path):
             raise _still_running(path, read_record(path).pid)
-    require_writable_parent(path)
+    require_writable_parent(path, keep=keep)
 
 
 @contextlib.contextmanager

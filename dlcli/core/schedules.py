@@ -18,6 +18,8 @@ _ONE_CYCLE_START = 25.0
 _ONE_CYCLE_END = 1e4
 # Slanted triangular: the lowest rate is the highest over 32 (Howard & Ruder 2018, section 3.2).
 _SLANTED_RATIO = 32.0
+# Keeps a step that falls on a boundary behind it, whatever the fractions of epochs sum to.
+_MARGIN = 1e-9
 
 
 def learning_rate(config: TrainingConfig, *, time: float, step: float, factor: float = 1.0) -> float:
@@ -34,7 +36,7 @@ def learning_rate(config: TrainingConfig, *, time: float, step: float, factor: f
     """
     assert config.lr is not None
     warmup = warmup_epochs(config, step=step)
-    if time < warmup:
+    if time < warmup - _MARGIN:
         return config.lr * min(1.0, (time + step) / warmup)
     if config.schedule == "plateau":
         return max(config.lr * factor, min(config.end_lr or 0.0, config.lr))
@@ -64,8 +66,7 @@ def _constant(config: ScheduleConfig, lr: float, time: float, total: float) -> f
 
 
 def _step(config: ScheduleConfig, lr: float, time: float, total: float) -> float:
-    # The margin keeps a whole number of decays whole, whatever the fractions of epochs sum to.
-    decays = math.floor(time / (config.decay_epochs or total / 3) + 1e-9)
+    decays = math.floor(time / (config.decay_epochs or total / 3) + _MARGIN)
     return lr * math.pow(config.decay_rate or 0.1, decays)
 
 
@@ -88,8 +89,7 @@ def _cosine(config: ScheduleConfig, lr: float, time: float, total: float) -> flo
     lengths = [growth**cycle for cycle in range(config.cycles or 1)]
     left = time / total * sum(lengths)
     for length in lengths[:-1]:
-        # The margin puts a step that falls on the end of a cycle into the next one, whatever fractions sum to.
-        if left < length - 1e-9:
+        if left < length - _MARGIN:
             break
         left -= length
     else:

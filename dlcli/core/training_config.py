@@ -296,7 +296,9 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
 
     @model_validator(mode="after")
     def _fits_the_training(self) -> Self:
-        if self.schedule == "step" and (self.decay_epochs or 0) > self.epochs:
+        if self.schedule in ("step", "exponential") and (self.decay_rate or 0) > 1:
+            raise ValueError(f"--decay-rate {self.decay_rate:g} would raise the rate of --schedule {self.schedule}")
+        if self.schedule == "step" and (self.decay_epochs or 0) >= self.epochs:
             raise ValueError(
                 f"the schedule is longer than the training: --decay-epochs {self.decay_epochs:g} of "
                 f"--epochs {self.epochs}"
@@ -311,6 +313,8 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
                 f"--patience {self.patience} ends the training before --plateau-patience {self.plateau_patience or 1} "
                 "can lower the rate"
             )
+        if self.accumulate > 1 and "," in self.device:
+            raise ValueError(f"--accumulate is for one device, got --device {self.device}")
         if self.loss in MARGIN_LOSSES:
             for name in self.scored():
                 if name in metric_names.NEEDS_PROBABILITIES:

@@ -82,7 +82,7 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
         folder = range_test_folder(config)
         return _train(task, config, None, progress, curve=folder)
     path = config.out or default_path(task.verb)
-    require_free(path, force=config.force)
+    require_free(path, force=config.force, keep=not config.dry_run)
     if config.dry_run:
         return _train(task, config, None, progress)
     return _train(task, config, lambda fresh: create(path, fresh, force=config.force), progress)
@@ -110,6 +110,10 @@ def _inherit(task: Task, config: Any) -> Any:
         return config
     from dlcli.core.run import open_finished
 
+    if config.out is not None and config.out.resolve() == config.from_.resolve():
+        raise UsageError(
+            f"--out {config.out} is the run of --from, which a resume would need", hint="Choose another --out"
+        )
     record = open_finished(config.from_)
     if record.domain != task.domain:
         raise UsageError(f"--from: {config.from_} is a run of {record.verb}")
@@ -146,13 +150,13 @@ def _train(
         tensorboard.require()
     with devices.use(config.device, precision=config.precision, jit=config.jit) as placement:
         start = Predictor(config.from_) if config.from_ else None
-        fitted = _fitted(task, config, corpus, start, progress)
+        fitted = _fitted(task, config, corpus, start, placement, progress)
         record = _record(task, config, corpus, fitted, placement)
         if start is not None:
             record.data["start"] = start.record.hashes[MODEL]
         record.seconds = time.perf_counter() - started
         training = fit.Labelled(inputs=fitted.inputs, labels=corpus.training.labels)
-        fit.require_time_to_warm_up(config, training)
+        fit.require_possible(fitted.model, training, corpus.validation.labels, config)
         trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
         if curve is not None:
             return find_lr(trial, curve, progress)
@@ -210,7 +214,7 @@ def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: 
     )
 
 
-def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, progress: Progress) -> Fitted:
+def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, placement: Placement, progress: Progress) -> Fitted:
     """Return pipeline, model and training inputs: learnt from the data, or those of the run of `--from`."""
     if start is None:
         return task.make_domain(config).fit(corpus.training.items, corpus.training.labels, len(corpus.names), progress)
@@ -226,6 +230,11 @@ def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, progress: Progr
     if start.probabilistic != (output_activation(config) == "softmax"):
         kind = "probabilities" if start.probabilistic else "scores without bounds"
         raise UsageError(f"--loss {config.loss} does not fit the run of --from, whose model gives {kind}")
+    if (precision := start.record.model.get("precision", "float32")) != placement.precision:
+        raise UsageError(
+            f"--from: the model of {start.path} computes in {precision}, not in {placement.precision}",
+            hint=f"Give --precision {precision}",
+        )
     progress.begin(f"reading {len(corpus.training.items):,} items")
     return FromRun(pipeline=start.pipeline, model=start.model, inputs=start.pipeline.encode(corpus.training.items))
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from core.tiny import KillAt, Killed, Vectors, fit, linear, opened, probabilities, vectors, without_seconds
 from dlcli.core import fit as fit_module
 from dlcli.core.backend import keras
+from dlcli.core.batches import training_batches
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.fit import Labelled, best_scores, compile_model, finished, train
+from dlcli.core.judging import Judge
 from dlcli.core.progress import Silent
 from dlcli.core.training_config import TrainingConfig
-from dlcli.errors import NumbersError
+from dlcli.errors import NumbersError, UsageError
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.domain import TextDomain
 
@@ -314,3 +317,143 @@ def test_the_model_is_compiled_by_the_core(tmp_path: Path) -> None:
         state = train(model, *data, class_weights=None, config=config, run=run, progress=Silent()).state
     assert type(model.optimizer).__name__ == "CoreSGD"
     assert state.history[0]["learning_rate"] == pytest.approx(0.25)
+
+
+class TestWithinAnEpoch:
+    SETTINGS = {"epochs": 2, "batch_size": 16, "patience": 9, "lr": 0.05, "ema": 0.9}  # noqa: RUF012
+
+    def test_what_is_killed_loses_the_steps_since_the_last_checkpoint(self, tmp_path: Path) -> None:
+        data = vectors(96), vectors(40, seed=1)
+        straight, resumed = linear(dropout=0.3), linear(dropout=0.3)
+        expected = fit(tmp_path / "a", straight, *data, **self.SETTINGS)
+        for path, minutes, epoch, step in (("b", 1e-9, 1, 3), ("b", 1e-9, 2, 4), ("c", 10.0, 2, 4)):
+            with pytest.raises(Killed):
+                fit(
+                    tmp_path / path,
+                    linear(dropout=0.3),
+                    *data,
+                    progress=KillAt(epoch, step),
+                    checkpoint_minutes=minutes,
+                    **self.SETTINGS,
+                )
+            state = TrainingState.model_validate_json((tmp_path / path / "checkpoints/state.json").read_bytes())
+            # The kill came before the checkpoint of its step, and after that of the one before.
+            done = 6 * state.epoch + state.step
+            assert done == {("b", 1): 2, ("b", 2): 2 + 6 + 1, ("c", 2): 6}[path, epoch]
+        state = fit(tmp_path / "b", resumed, *data, **self.SETTINGS)
+        assert without_seconds(state.history) == without_seconds(expected.history)
+        for one, other in zip(resumed.weights, straight.weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+    def test_the_averages_are_what_is_judged_and_kept(self, tmp_path: Path) -> None:
+        """With a decay near 1 they hardly move from the weights after the first step."""
+        data = vectors(96), vectors(40, seed=1)
+        model, first = linear(), linear()
+        settings = {**self.SETTINGS, "ema": 0.999999, "monitor": "val_loss"}
+        state = fit(tmp_path / "a", model, *data, **settings)
+        # One step of the same batch.
+        rows = training_batches(data[0].inputs.lengths, batch_size=16, seed=0, epoch=0)[0]
+        batch = Labelled(inputs=Vectors(data[0].inputs.rows[rows]), labels=data[0].labels[rows])  # type: ignore[attr-defined]
+        once = fit(tmp_path / "b", first, batch, data[1], epochs=1, batch_size=16, lr=0.05)
+        for one, other in zip(model.get_weights(), first.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        for record in state.history:
+            assert record["val_loss"] == pytest.approx(once.history[0]["val_loss"], rel=1e-4)
+        assert state.history[1]["loss"] < once.history[0]["loss"] - 0.05, "the weights themselves did move"
+
+    def test_a_float16_training_is_resumed_too(self, tmp_path: Path) -> None:
+        """The scale of the loss is state, which must be there before the first step."""
+        data = vectors(96), vectors(40, seed=1)
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_float16")
+        try:
+            straight, resumed = linear(), linear()
+            expected = fit(tmp_path / "a", straight, *data, **self.SETTINGS)
+            with pytest.raises(Killed):
+                fit(
+                    tmp_path / "b",
+                    linear(),
+                    *data,
+                    progress=KillAt(2, 3),
+                    checkpoint_minutes=1e-9,
+                    **self.SETTINGS,
+                )
+            state = fit(tmp_path / "b", resumed, *data, **self.SETTINGS)
+        finally:
+            keras.config.set_dtype_policy(before)
+        assert without_seconds(state.history) == without_seconds(expected.history)
+        for one, other in zip(resumed.weights, straight.weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+        assert state.history[1]["loss"] < state.history[0]["loss"]
+
+
+class TestMonitoring:
+    def test_patience_0_never_stops(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = linear()
+        scheduled(monkeypatch, model, [0.3, 3.0, 5.0, 9.0, 10.0])
+        data = vectors(64), vectors(200, seed=1)
+        state = fit(tmp_path / "r", model, *data, epochs=5, patience=0, monitor="val_loss", **NO_STEP)
+        assert (state.epoch, state.best_epoch, state.wait) == (5, 1, 4)
+
+    @pytest.mark.parametrize(("mode", "best"), [("auto", 3), ("min", 3), ("max", 5)])
+    def test_the_mode_says_what_is_better(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, best: int
+    ) -> None:
+        model = linear()
+        scheduled(monkeypatch, model, [0.01, 0.1, 0.3, 3.0, 5.0, 4.0])
+        data = vectors(64), vectors(200, seed=1)
+        state = fit(tmp_path / "r", model, *data, epochs=6, patience=0, monitor="val_loss", mode=mode, **NO_STEP)
+        assert state.best_epoch == best
+        assert state.best == state.history[best - 1]["val_loss"]
+
+    def test_other_metrics_are_scikit_learn_s_and_decide(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = linear()
+        direction = scheduled(monkeypatch, model, [-0.2, 0.2, 0.4])
+        training, validation = vectors(64), vectors(200, seed=1)
+        settings = {"epochs": 3, "patience": 0, "metrics": ("auc", "f1", "brier"), "monitor": "val_auc"}
+        state = fit(tmp_path / "r", model, training, validation, **settings, **NO_STEP)
+        assert state.best_epoch == 2, "the third epoch ranks as the second does"
+        for record, scale in zip(state.history, (-0.2, 0.2, 0.4), strict=True):
+            p = probabilities(validation, scale * direction)
+            predicted = p.argmax(axis=1)
+            assert record["val_auc"] == pytest.approx(sklearn.metrics.roc_auc_score(validation.labels, p[:, 1]))
+            f1 = sklearn.metrics.f1_score(validation.labels, predicted, average="macro")
+            assert record["val_f1_macro"] == pytest.approx(f1)
+            assert record["val_brier"] == pytest.approx(((p[:, 1] - validation.labels) ** 2).mean(), rel=1e-4)
+        assert set(best_scores(state)) == {"accuracy", "loss", "auc", "f1_macro", "brier", "best_epoch", "epochs"}
+
+    def test_a_monitored_score_that_is_undefined(self, tmp_path: Path) -> None:
+        one = vectors(40, seed=1)
+        one = Labelled(inputs=one.inputs, labels=np.zeros(40, dtype=np.int64))
+        with pytest.raises(UsageError, match="--monitor val_auc is undefined on this validation data"):
+            fit(tmp_path / "r", linear(), vectors(64), one, epochs=2, monitor="val_auc")
+        state = fit(tmp_path / "s", linear(), vectors(64), one, epochs=1, metrics=("auc",))
+        assert state.history[0]["val_auc"] is None
+        assert best_scores(state)["auc"] is None
+
+    @pytest.mark.parametrize("epoch", [1, 2])
+    def test_a_validation_loss_that_is_no_number(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+    ) -> None:
+        real, calls = Judge.scores, []
+
+        def scores(judge: Judge) -> dict[str, float]:
+            calls.append(judge)
+            return real(judge) | ({"val_loss": float("nan")} if len(calls) == epoch else {})
+
+        monkeypatch.setattr(Judge, "scores", scores)
+        data = vectors(64), vectors(32, seed=1)
+        with opened(tmp_path / "r") as run:
+            config = TrainingConfig(epochs=3, lr=0.05, batch_size=16)
+            arguments: dict[str, Any] = {"class_weights": None, "config": config, "run": run, "progress": Silent()}
+            if epoch == 1:
+                with pytest.raises(NumbersError) as caught:
+                    train(linear(), *data, **arguments)
+                problem = caught.value
+            else:
+                trained = train(linear(), *data, **arguments)
+                assert trained.problem is not None
+                problem = trained.problem
+                assert (trained.state.epoch, trained.state.best_epoch) == (1, 1)
+                assert np.isfinite(trained.outputs).all()
+        assert problem.message == f"the validation loss is not a finite number in epoch {epoch}"
