@@ -10,7 +10,7 @@ from dlcli.errors import UsageError
 
 _KERAS: dict[str, Any] = {
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-    # Of two classes and two outputs that sum to 1 it is the same number. Keras' own takes the logits of a softmax, which it
+    # Of two classes and outputs that sum to 1 it is the same number. Keras' own takes the logits of a softmax, which it
     # finds behind the output, for those of a sigmoid.
     "binary_crossentropy": keras.losses.CategoricalCrossentropy,
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
