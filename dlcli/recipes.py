@@ -36,7 +36,7 @@ from dlcli.errors import DlcliError, UsageError, nearest
 from dlcli.options import by_field, check_settings, flag, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
-from dlcli.verbs.result import Result
+from dlcli.verbs.shared.result import Result
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 

@@ -14,7 +14,7 @@ from dlcli.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from dlcli.core.progress import Progress
-    from dlcli.verbs.result import Result
+    from dlcli.verbs.shared.result import Result
 
 
 class Verb(NamedTuple):

@@ -13,9 +13,10 @@ from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TrainedTextConfig
-from dlcli.verbs import Action, scores
-from dlcli.verbs.judging import IntervalConfig
-from dlcli.verbs.result import Result, table
+from dlcli.verbs import Action
+from dlcli.verbs.shared import scores
+from dlcli.verbs.shared.judging import IntervalConfig
+from dlcli.verbs.shared.result import Result, table
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord

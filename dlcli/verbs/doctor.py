@@ -12,7 +12,7 @@ from dlcli.core.config import Config
 from dlcli.core.progress import Progress
 from dlcli.resources import resource
 from dlcli.verbs import Action
-from dlcli.verbs.result import Result, facts
+from dlcli.verbs.shared.result import Result, facts
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pydantic", "click", "rich", "filelock")
 

@@ -15,10 +15,11 @@ from dlcli.core.progress import Progress
 from dlcli.errors import GateError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TrainedTextConfig
-from dlcli.verbs import Action, scores
-from dlcli.verbs.judging import GateConfig, IntervalConfig, Threshold
-from dlcli.verbs.result import Result, facts
-from dlcli.verbs.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
+from dlcli.verbs import Action
+from dlcli.verbs.shared import scores
+from dlcli.verbs.shared.judging import GateConfig, IntervalConfig, Threshold
+from dlcli.verbs.shared.result import Result, facts
+from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord

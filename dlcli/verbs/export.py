@@ -10,7 +10,7 @@ from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
-from dlcli.verbs.result import Result, facts
+from dlcli.verbs.shared.result import Result, facts
 
 
 class ExportConfig(TrainedTextConfig):

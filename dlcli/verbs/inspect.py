@@ -9,8 +9,8 @@ from typing import Any
 from dlcli.core.config import Config, option
 from dlcli.core.progress import Progress
 from dlcli.verbs import Action
-from dlcli.verbs.result import Result, facts, table
-from dlcli.verbs.scores import number
+from dlcli.verbs.shared.result import Result, facts, table
+from dlcli.verbs.shared.scores import number
 
 _SETTINGS = ("model", "ngrams", "optimizer", "lr", "schedule", "loss", "batch_size", "epochs", "seed")
 

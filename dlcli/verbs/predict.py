@@ -18,8 +18,8 @@ from dlcli.errors import DataError
 from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
-from dlcli.verbs.result import Result, table
-from dlcli.verbs.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
+from dlcli.verbs.shared.result import Result, table
+from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
 
 # Texts that are classified together: a table of any length streams through in bounded memory.
 _CHUNK = 16_384

@@ -10,7 +10,7 @@ from dlcli.core.config import Config, option
 from dlcli.core.progress import Progress
 from dlcli.errors import DlcliError
 from dlcli.verbs import Action
-from dlcli.verbs.result import Result, facts
+from dlcli.verbs.shared.result import Result, facts
 
 
 class RunConfig(Config):

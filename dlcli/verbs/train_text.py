@@ -12,8 +12,8 @@ from dlcli.core.progress import Progress
 from dlcli.core.training_config import TrainingConfig
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.verbs import Action
-from dlcli.verbs.training import Task, train
-from dlcli.verbs.training_result import TrainingResult
+from dlcli.verbs.shared.training import Task, train
+from dlcli.verbs.shared.training_result import TrainingResult
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus

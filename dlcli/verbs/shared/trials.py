@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.core.progress import Progress
 from dlcli.errors import SurroundingsError
-from dlcli.verbs.training_result import TrainingResult, result_of
+from dlcli.verbs.shared.training_result import TrainingResult, result_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,8 @@ from dlcli.core.config import Config, RunConfig, flag
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
-from dlcli.verbs.training_result import TrainingResult, result_of
-from dlcli.verbs.trials import Trial, find_lr, range_test_folder, rehearse
+from dlcli.verbs.shared.training_result import TrainingResult, result_of
+from dlcli.verbs.shared.trials import Trial, find_lr, range_test_folder, rehearse
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dlcli.verbs.result import table
+from dlcli.verbs.shared.result import table
 
 WIDTH = 100
 # The others are in `--json`, and in the table of the classes.

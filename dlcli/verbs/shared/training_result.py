@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from dlcli.verbs.result import Result, facts
+from dlcli.verbs.shared.result import Result, facts
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord

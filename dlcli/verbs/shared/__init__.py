@@ -1,0 +1,1 @@
+"""What several verbs share; a verb itself is a file beside this folder."""
