@@ -34,6 +34,7 @@ class TrainingState(BaseModel):
         seconds: time spent on them.
         best_epoch: the epoch of the best score, counted from 1; 0 before the first.
         best: that score.
+        best_loss: its `val_loss`, which tells epochs with the same score apart.
         wait: epochs since the best one.
         plateau_wait: epochs since the best one or since plateau last lowered the learning rate.
         plateau_factor: what plateau multiplies the learning rate by.
@@ -45,6 +46,7 @@ class TrainingState(BaseModel):
     seconds: float = 0.0
     best_epoch: int = 0
     best: float = 0.0
+    best_loss: float = 0.0
     wait: int = 0
     plateau_wait: int = 0
     plateau_factor: float = 1.0

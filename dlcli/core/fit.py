@@ -88,7 +88,7 @@ def train(
     Raises:
         NumbersError: the loss became NaN or infinite in the first epoch.
     """
-    config = config.resolved()
+    config = config.resolved(items=len(training.labels))
     metrics = compile_model(model, config, jit=jit)
     checkpoints = Checkpoints(run.checkpoints, model, metrics, history=run.history)
     state = checkpoints.restore()
@@ -105,7 +105,7 @@ def train(
         steps.set_model(model)
         while not finished(state, config):
             batches = training_batches(
-                training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=state.epoch
+                training.inputs.lengths, batch_size=_size(config), seed=config.seed, epoch=state.epoch
             )
             steps.begin(len(batches))
             order[:] = batches[state.step :]
@@ -139,7 +139,7 @@ def require_possible(
         UsageError: the warm-up or one accumulated step is longer than the training, `layer_lr` names a layer that the
             model does not have, or the monitored score is undefined on the validation data.
     """
-    batches = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
+    batches = training_batches(training.inputs.lengths, batch_size=_size(config), seed=config.seed, epoch=0)
     warmup_epochs(config, step=1 / len(batches))
     if config.accumulate > (steps := len(batches) * config.epochs):
         raise UsageError(f"--accumulate {config.accumulate} takes more batches than the training has: {steps}")
@@ -175,6 +175,11 @@ def _build_for_devices(model: keras.Model, config: TrainingConfig) -> None:
     targets = keras.KerasTensor((None,) if ids else (None, classes), "int64" if ids else "float32")
     model._symbolic_build(data_batch=(model.input, targets, None))
     model._maybe_symbolic_build = lambda **_: None
+
+
+def _size(config: TrainingConfig) -> int:
+    assert config.batch_size is not None, "resolved for the number of items"
+    return config.batch_size
 
 
 def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: Steps) -> None:

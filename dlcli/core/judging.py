@@ -70,8 +70,11 @@ def judge_epoch(state: TrainingState, record: dict[str, float], config: Training
         raise UsageError(f"--monitor {config.monitor} is undefined on this validation data", hint="Monitor val_loss")
     state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
     gain = score - state.best if config.higher_is_better() else state.best - score
-    if state.best_epoch == 0 or gain > config.min_delta:
-        state.best_epoch, state.best, state.wait, state.plateau_wait = state.epoch, score, 0, 0
+    # On a few hundred items the same accuracy comes twice, once with probabilities that are far too unsure.
+    tied = gain == 0 and config.min_delta == 0 and record["val_loss"] < state.best_loss
+    if state.best_epoch == 0 or gain > config.min_delta or tied:
+        state.best_epoch, state.best, state.best_loss = state.epoch, score, record["val_loss"]
+        state.wait, state.plateau_wait = 0, 0
     else:
         state.wait += 1
         state.plateau_wait += 1

@@ -60,7 +60,7 @@ def rehearse(
     Raises:
         NumbersError: the loss of the first step is no number.
     """
-    assert config.lr is not None
+    assert config.lr is not None and config.batch_size is not None
     epoch = training_batches(training.inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=0)
     longest = ordered_batches(training.inputs.lengths, batch_size=config.batch_size)[0]
     batches = [longest, *epoch[: _STEPS - 1]]

@@ -55,6 +55,9 @@ _DEFAULT_LR = {
     "nadam": 0.02,
     "lion": 0.005,
 }
+# Small data is cut into at least so many batches: on 2,700 reviews five steps an epoch end with probabilities that are far
+# too unsure (log loss 0.34 instead of 0.24), and on 6,800 and more nothing is gained.
+_MOST_IN_A_BATCH, _FEWEST_IN_A_BATCH, _STEPS_OF_AN_EPOCH = 512, 32, 16
 _DEFAULT_SMOOTHING = {"categorical_crossentropy": 0.05, "binary_crossentropy": 0.05}
 
 
@@ -275,7 +278,11 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
     section = "Training"
 
     epochs: int = option(8, "Train for at most this many passes over the data.", ge=1)
-    batch_size: int = option(512, "Items in a training step.", ge=1)
+    batch_size: int | None = option(
+        None,
+        "Items in a training step; without it 512, and on small data fewer (at least 32), for 16 steps an epoch.",
+        ge=1,
+    )
     seed: int = option(0, "Seed of the split, the order and every random draw.", ge=0, lt=2**31)
     device: str = option(
         "auto",
@@ -321,9 +328,17 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
                     raise ValueError(f"{name} needs probabilities, and --loss {self.loss} trains scores without bounds")
         return self
 
-    def resolved(self) -> Self:
-        """Return the same settings with every `without it ...` filled in, as `run.json` keeps them."""
+    def resolved(self, *, items: int | None = None) -> Self:
+        """Return the same settings with every `without it ...` filled in, as `run.json` keeps them.
+
+        Args:
+            items: of the training data, which the batch size depends on; without it that is left open.
+        """
+        batch_size = self.batch_size
+        if batch_size is None and items is not None:
+            batch_size = min(_MOST_IN_A_BATCH, max(_FEWEST_IN_A_BATCH, items // _STEPS_OF_AN_EPOCH))
         filled = {
+            "batch_size": batch_size,
             "lr": self.lr or _DEFAULT_LR[self.optimizer],
             "weight_decay": self.weight_decay
             if self.weight_decay is not None

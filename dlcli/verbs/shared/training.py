@@ -77,7 +77,7 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
             progress.note(f"{path} is finished already")
             return result_of(open_finished(path), path)
         return _train(task, config, lambda fresh: reopen(path, fresh, progress), progress)
-    config = _inherit(task, config).resolved()
+    config = _inherit(task, config)
     if config.find_lr:
         folder = range_test_folder(config)
         return _train(task, config, None, progress, curve=folder)
@@ -135,6 +135,7 @@ def _train(
     """Read, split, make the model's inputs, train, save; without a run to open, try only (for the curve, if given)."""
     started = time.perf_counter()
     corpus = task.read(config, progress)
+    config = config.resolved(items=len(corpus.training.items))
 
     progress.begin("starting TensorFlow")
     from dlcli.core import dataset, devices, fit
