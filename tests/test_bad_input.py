@@ -457,7 +457,7 @@ def test_resume_from_a_damaged_checkpoint(dlcli: Command, stopped: Path, name: s
 
 def test_a_loss_that_is_no_number_from_the_start(dlcli: Command, tiny: Path) -> None:
     outcome = dlcli("train-text", tiny, "--out", "o", "--lr", "inf")
-    check(outcome, 6, "the loss is not a finite number in epoch 1", "--lr")
+    check(outcome, 6, "the validation loss is not a finite number in epoch 1", "--lr")
     assert record(Path("o"))["status"] == "interrupted"
     assert not Path("o/model.keras").exists()
 
@@ -466,10 +466,10 @@ def test_a_loss_that_is_no_number_from_the_start(dlcli: Command, tiny: Path) -> 
 def test_a_loss_that_is_no_number_later(dlcli: Command, tiny: Path, flags: str) -> None:
     """The best epoch before is a run like any other, and says what happened."""
     outcome = dlcli("train-text", tiny, "--out", "o", *flags.split())
-    check(outcome, 6, "the loss is not a finite number in epoch 2, step 1", "the run keeps epoch 1", "--lr")
+    check(outcome, 6, "the validation loss is not a finite number in epoch 2", "the run keeps epoch 1", "--lr")
     found = record(Path("o"))
-    assert (found["status"], found["problem"]) == ("finished", "the loss is not a finite number in epoch 2, step 1")
-    assert "the loss is not a finite number" in dlcli("inspect", "o").out
+    assert (found["status"], found["problem"]) == ("finished", "the validation loss is not a finite number in epoch 2")
+    assert "the validation loss is not a finite number" in dlcli("inspect", "o").out
     assert dlcli("predict", "o", "--text", "good film").code == 0
 
 

@@ -119,17 +119,22 @@ def test_a_stopped_training_ends_as_the_uninterrupted_one(tmp_path: Path, send: 
         assert 0 < state.history[-1]["val_auc"] < 1
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TrainingState, dict[str, Any]]:
+    """Return a model that nobody stopped, where its training ended, and its settings."""
+    straight, settings = model(), {**COMMON, "epochs": 2, "lr": 0.05}
+    return straight, fit(tmp_path_factory.mktemp("plain") / "a", straight, *DATA, **settings), settings
+
+
 def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: tuple[Any, TrainingState, dict[str, Any]]
 ) -> None:
-    settings = {**COMMON, "lr": 0.05}
-    straight, resumed = model(), model()
-    expected = fit(tmp_path / "a", straight, *DATA, **settings)
+    (straight, expected, settings), resumed = plain, model()
     real, calls = Judge.scores, []
 
     def scores(judge: Judge) -> dict[str, float]:
         calls.append(judge)
-        if len(calls) == 2:
+        if len(calls) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return real(judge)
 
@@ -137,18 +142,16 @@ def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(
     with pytest.raises(Terminated):
         fit(tmp_path / "b", model(), *DATA, **settings)
     state = checkpointed(tmp_path / "b")
-    assert (state.epoch, state.step) == (2, 0)
-    assert len((tmp_path / "b" / "history.jsonl").read_text().splitlines()) == 2
+    assert (state.epoch, state.step) == (1, 0)
+    assert len((tmp_path / "b" / "history.jsonl").read_text().splitlines()) == 1
     assert_same_state(fit(tmp_path / "b", resumed, *DATA, **settings), expected)
     assert_same(resumed, straight)
 
 
 def test_a_second_signal_stops_at_once_and_loses_no_more_than_the_step(
-    tmp_path: Path, send: Callable[..., None]
+    tmp_path: Path, send: Callable[..., None], plain: tuple[Any, TrainingState, dict[str, Any]]
 ) -> None:
-    settings = {**COMMON, "lr": 0.05}
-    straight, resumed = model(), model()
-    expected = fit(tmp_path / "a", straight, *DATA, **settings)
+    (straight, expected, settings), resumed = plain, model()
     send(2, 3, signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "b", model(), *DATA, **settings)
