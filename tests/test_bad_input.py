@@ -456,13 +456,13 @@ def test_resume_from_a_damaged_checkpoint(dlcli: Command, stopped: Path, name: s
 
 
 def test_a_loss_that_is_no_number_from_the_start(dlcli: Command, tiny: Path) -> None:
-    outcome = dlcli("train-text", tiny, "--out", "o", "--lr", "inf")
+    outcome = dlcli("train-text", tiny, "--out", "o", "--lr", "inf", "--batch-size", "512")
     check(outcome, 6, "the validation loss is not a finite number in epoch 1", "--lr")
     assert record(Path("o"))["status"] == "interrupted"
     assert not Path("o/model.keras").exists()
 
 
-@pytest.mark.parametrize("flags", ["--optimizer sgd --lr 1e30", "--lr 1e38"])
+@pytest.mark.parametrize("flags", ["--optimizer sgd --lr 1e30 --batch-size 512", "--lr 1e38 --batch-size 512"])
 def test_a_loss_that_is_no_number_later(dlcli: Command, tiny: Path, flags: str) -> None:
     """The best epoch before is a run like any other, and says what happened."""
     outcome = dlcli("train-text", tiny, "--out", "o", *flags.split())

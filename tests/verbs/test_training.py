@@ -250,8 +250,11 @@ class TestDryRun:
     [
         ("--layer-lr clases=0.1", ["--layer-lr", "no layer 'clases'", "Did you mean 'classes'?"]),
         ("--layer-lr hidden_1=0.1", ["--layer-lr", "no layer 'hidden_1'", "ngram_embedding"]),
-        ("--warmup 8 --epochs 8", ["the schedule is longer than the training", "--warmup 8 steps", "has 8"]),
-        ("--accumulate 9 --epochs 8", ["--accumulate 9", "more batches than the training has: 8"]),
+        (
+            "--warmup 8 --epochs 8 --batch-size 512",
+            ["the schedule is longer than the training", "--warmup 8 steps", "has 8"],
+        ),
+        ("--accumulate 9 --epochs 8 --batch-size 512", ["--accumulate 9", "more batches than the training has: 8"]),
         ("--loss binary_crossentropy --val VAL3", ["binary_crossentropy is for two classes"]),
         ("--val ONE --monitor val_auc", ["--monitor val_auc is undefined", "one class", "val_loss"]),
         ("--hidden-units 4 --activation relux", ["no activation 'relux'", "Did you mean 'relu'?"]),
