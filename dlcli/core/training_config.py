@@ -55,8 +55,8 @@ _DEFAULT_LR = {
     "nadam": 0.02,
     "lion": 0.005,
 }
-# Small data is cut into at least so many batches: on 2,700 reviews five steps an epoch end with probabilities that are far
-# too unsure (log loss 0.34 instead of 0.24), and on 6,800 and more nothing is gained.
+# Small data is cut into at least so many batches: on 2,700 reviews five steps an epoch end with probabilities that are
+# far too unsure (log loss 0.34 instead of 0.24), and on 6,800 and more nothing is gained.
 _MOST_IN_A_BATCH, _FEWEST_IN_A_BATCH, _STEPS_OF_AN_EPOCH = 512, 32, 16
 _DEFAULT_SMOOTHING = {"categorical_crossentropy": 0.05, "binary_crossentropy": 0.05}
 

@@ -41,7 +41,7 @@ class ExportResult(Result):
         """Return the result as lines of names and values."""
         verified = "no; --verify 64 compares it with the run"
         if self.verified:
-            verified = f"{self.verified} texts, largest difference of a probability {self.largest_difference:.1e}"
+            verified = f"{self.verified} texts, largest difference of an output {self.largest_difference:.1e}"
         return facts([("export", str(self.out)), ("format", self.format), ("verified", verified)])
 
 

@@ -10,7 +10,7 @@ set -euo pipefail
 train=$1 test=$2 out=$3
 mkdir -p "$out"
 
-dlcli train-text "$train" --out "$out/candidate" --force --quiet
+dlcli train-text "$train" --out "$out/candidate" --force --quiet --json > "$out/training.json"
 
 gates=(--min accuracy=0.85 --min f1_macro=0.85 --max ece=0.1)
 if dlcli evaluate "$out/candidate" "$test" "${gates[@]}" --gate lower --json > "$out/scores.json"; then
