@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from dlcli.core.domain import Inputs
 
 # Batches made ahead of the step that takes them.
 AHEAD = 4
+# Batches whose row numbers Python hands over together: each crossing costs a third of a millisecond.
+_TOGETHER = 64
 
 
 class Forward:
@@ -60,4 +63,15 @@ def row_numbers(batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
     To build such a dataset and what follows it takes longer than to read it, so it may be used again with other
     batches in the same list.
     """
-    return tf.data.Dataset.from_generator(batches.__iter__, output_signature=tf.TensorSpec([None], tf.int64))
+
+    def chunks() -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        for start in range(0, len(batches), _TOGETHER):
+            some = batches[start : start + _TOGETHER]
+            yield np.concatenate(some), np.array([len(rows) for rows in some])
+
+    spec = tf.TensorSpec([None], tf.int64)
+    return tf.data.Dataset.from_generator(chunks, output_signature=(spec, spec)).flat_map(
+        lambda rows, lengths: tf.data.Dataset.from_tensor_slices(
+            tf.RaggedTensor.from_row_lengths(rows, lengths, validate=False)
+        )
+    )
