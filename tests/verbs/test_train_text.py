@@ -258,7 +258,10 @@ def test_class_weights_weigh_the_loss(dlcli: Command, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", data)
     # The model starts at even odds, so that the first step's loss is log 2 times the mean weight: 81 pos and 9 neg.
     losses = {
-        flags: [epoch["loss"] for epoch in history(train(dlcli, path, f"o{n}", "--class-weight", flags, "--batch-size", "100"))]
+        flags: [
+            epoch["loss"]
+            for epoch in history(train(dlcli, path, f"o{n}", "--class-weight", flags, "--batch-size", "100"))
+        ]
         for n, flags in enumerate(("none", "balanced", "neg=11"))
     }
     assert losses["none"][0] == pytest.approx(math.log(2), rel=1e-5)
