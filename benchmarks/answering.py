@@ -2,9 +2,9 @@
 
     python benchmarks/answering.py RUN TABLE [--runs 5]
 
-RUN is a finished text run, TABLE a file with its columns. The peer has the texts in memory and turns them into ids by the
-run's own graph before `model.predict` (batches of 512, in the order of the file, padded); dlcli reads, checks and streams
-them from the file, as its verbs do, to the same outputs. Nothing of either is imported or loaded in the time.
+RUN is a finished text run, TABLE a file with its columns. The peer has the texts in memory and turns them into ids by
+the run's own graph before `model.predict` (batches of 512, in the order of the file, padded); dlcli reads, checks and
+streams them from the file, as its verbs do, to the same outputs. Imports and loading are outside the time.
 """
 
 import argparse

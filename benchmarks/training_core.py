@@ -3,8 +3,8 @@
     python benchmarks/training_core.py [--data DIR] [--runs 5] [--markdown FILE]
 
 Trains the same models twice in turn: by `model.fit` without callbacks, and by the core with all that it adds (order,
-schedule, norms, history, checkpoints, plots). Both validate on 64 items after each epoch. A training of one epoch and one of several tell the cost of an epoch
-and the fixed cost of a run apart. See README.md in this folder for what each figure means.
+schedule, norms, history, checkpoints, plots). Both validate on 64 items after each epoch. A training of one epoch and
+one of several tell the cost of an epoch and the fixed cost of a run apart. See README.md in this folder.
 """
 
 import argparse
