@@ -187,7 +187,7 @@ def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
     kind, many = _click_type(info.annotation)
     if many and any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
         kind, many = click.STRING, False  # A list with commas, which its reader splits.
-    if info.default is not None and not info.is_required() and info.default != ():
+    if info.default is not None and not info.is_required() and info.default not in ((), ""):
         shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
         text = f"{text}  [default: {shown}]"
     return SectionedOption(
