@@ -230,7 +230,8 @@ class TestDryRun:
         assert "o/run.json" in result["would_write"] and "o/model.keras" in result["would_write"]
         written = {path.relative_to(small_run).parts[0] for path in small_run.rglob("*") if path.is_file()}
         named = {Path(name).relative_to("o").parts[0] for name in result["would_write"]}
-        assert written - {".lock", "evaluations", "baselines"} <= named
+        # Shared with tests that evaluate and export it.
+        assert written - {".lock", "evaluations", "baselines", "exports"} <= named
         assert list(tmp_path.iterdir()) == []
         for flags in ((), ("--out", "new/folder/o")):
             text = dlcli("train-text", small, "--dry-run", *flags).out
