@@ -46,5 +46,5 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
 """The settings of each sequence model that are None until they are given."""
 
 _TRAINED = {"optimizer": "adam", "lr": 0.001, "batch_size": 64, "label_smoothing": 0.05, "epochs": 8, "patience": 2}
-SEQUENCE_DEFAULTS: dict[str, dict[str, Any]] = {name: _LONG | _TRAINED for name in MODEL_DEFAULTS}
+SEQUENCE_DEFAULTS: dict[str, dict[str, Any]] = dict.fromkeys(MODEL_DEFAULTS, _LONG | _TRAINED)
 """How each sequence model is trained: the learning rate is adam's."""

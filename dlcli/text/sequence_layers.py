@@ -1,7 +1,7 @@
 """Layers that the sequence models need and Keras has not. No TensorFlow op inside a layer.
 
-A text is a row of word ids with its padding (0) behind; `PaddingBehind` brings it there. Layers take `mask` beside their
-inputs: True where a word stands.
+A text is a row of word ids with its padding (0) behind; `PaddingBehind` brings it there. Layers take a mask beside
+their inputs: True where a word stands.
 """
 
 from __future__ import annotations
@@ -140,9 +140,7 @@ class PositionEmbedding(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the vectors."""
-        self.table = self.add_weight(
-            name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer
-        )
+        self.table = self.add_weight(name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer)
 
     def call(self, inputs: Any) -> Any:
         """Add."""
