@@ -71,7 +71,7 @@ def read_lengths(data: Path) -> np.ndarray[Any, Any]:
             print(f"{error}: the sample reviews take their place", file=sys.stderr)
         texts = read_labelled(source, TextDataConfig()).texts
     words = tokens(tf.constant(texts), TextPipelineConfig())
-    return np.minimum(words.row_lengths().numpy(), LONGEST)
+    return np.asarray(np.minimum(words.row_lengths().numpy(), LONGEST))
 
 
 def measure(name: str, lengths: np.ndarray[Any, Any], *, dim: int, steps: int) -> tuple[str, ...]:

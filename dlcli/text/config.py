@@ -64,6 +64,7 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "kernel_sizes": _CONVOLUTIONAL,
     "recurrent_dropout": _RECURRENT,
     "embedding_dropout": SEQUENCE_MODELS,
+    "word_dropout": SEQUENCE_MODELS,
     "pooling": SEQUENCE_MODELS,
     "heads": ("transformer",),
     "vectors": SEQUENCE_MODELS,
@@ -120,6 +121,13 @@ class TextModelConfig(LayerConfig):
         None,
         "Share of the embedding's dimensions that is left out, the same ones for each word of a text; without it the "
         "model's own.",
+        ge=0,
+        lt=1,
+    )
+    word_dropout: float | None = option(
+        None,
+        "Share of each text's words that is left out at a training step (Iyyer et al. 2015); without it the model's "
+        "own.",
         ge=0,
         lt=1,
     )
