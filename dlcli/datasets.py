@@ -96,7 +96,8 @@ class DataSet(BaseModel):
 def known() -> dict[str, Path]:
     """Return the files of all entries, by name; the user's own come before shipped ones of the same name."""
     folders = (resource("pipelines/data"), home() / "data")
-    return dict(sorted((path.stem, path) for folder in folders for path in folder.glob("*.toml")))
+    found = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
+    return dict(sorted(found.items()))
 
 
 def find(name: str) -> DataSet:

@@ -152,7 +152,8 @@ class Transfer:
         start, headers = self._wanted()
         try:
             request = urllib.request.Request(self.address, headers=headers)
-            response = urllib.request.urlopen(request, timeout=TIMEOUT)
+            # Its own opener: the one that urllib shares keeps the proxies that it saw first.
+            response = urllib.request.build_opener().open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
             error.close()
             raise self._answered(error.code, start) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import lzma
 import os
 import re
 import shutil
@@ -52,19 +53,38 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
                 if member.isfile() and not any(fnmatch.fnmatchcase(member.name, pattern) for pattern in patterns):
                     tar.extract(member, temporary, set_attrs=False)
                     count += 1
+            _require_end(tar, archive)
         if not count:
             raise ArchiveError(f"{archive} holds no files")
         # A hundred thousand reviews are a hundred thousand files.
         commit(temporary, folder, flush_each=False)
-    except (tarfile.TarError, zlib.error, EOFError) as error:
-        raise ArchiveError(f"{archive} is no archive, or a damaged one ({error})") from None
-    except OSError as error:  # gzip's BadGzipFile is one, without a number.
-        if error.errno is None:
-            raise ArchiveError(f"{archive} is no archive, or a damaged one ({error})") from None
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError):
+        raise _damaged(archive) from None
+    except OSError as error:
+        if error.errno is None:  # gzip's and bz2's own, which are no errors of the system.
+            raise _damaged(archive) from None
         raise from_os_error(error, folder) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return count
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Read to the end: tarfile takes damage between two files for the end, and gzip's checksum stands behind it."""
+    rest = tar.fileobj
+    assert rest is not None
+    rest.seek(tar.offset)
+    empty = True
+    while block := rest.read(1 << 20):
+        empty = False
+        if block.strip(b"\0"):
+            raise _damaged(archive)
+    if empty:
+        raise _damaged(archive)
+
+
+def _damaged(archive: Path) -> ArchiveError:
+    return ArchiveError(f"{archive} is no archive, or a damaged one")
 
 
 def _require_plain(member: tarfile.TarInfo, archive: Path) -> None:
