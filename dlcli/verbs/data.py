@@ -139,6 +139,6 @@ ACTION = Action(
         "dlcli data list",
         "dlcli data fetch imdb",
         "dlcli data fetch imdb --mirror https://mirror.example.org/data",
-        "dlcli train-text data:imdb --out runs/imdb",
+        "dlcli data path imdb/test",
     ),
 )
