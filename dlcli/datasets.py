@@ -11,6 +11,7 @@ import re
 import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -73,14 +74,14 @@ class DataSet(BaseModel):
             raise ValueError(f"hash: expected {_DIGITS[self.algorithm]} digits of {self.algorithm}")
         if self.hash and not self.hash_source:
             raise ValueError("hash_source is missing: say who states the hash")
-        if not self.file.lower().endswith(ARCHIVES + TABLES):
+        if not self.file.lower().endswith(ARCHIVES + TABLES) or re.search(r"[/\\]|^\.", self.file):
             raise ValueError(f"address: expected a file ending in {', '.join(ARCHIVES + TABLES)}, got {self.file!r}")
         return self
 
     @property
     def file(self) -> str:
         """The name of the file at the address."""
-        return self.address.partition("?")[0].rpartition("/")[2]
+        return unquote(urlsplit(self.address).path.rpartition("/")[2])
 
     @property
     def folder(self) -> Path:

@@ -106,6 +106,7 @@ def test_an_entry_of_the_users_own_comes_first(cache: Path) -> None:
         ("https://host", "ftp://host", "address: "),
         ("films.tar.gz", "films.zip", "address: expected a file ending in .tar.gz"),
         ("films.tar.gz", "", "address: "),
+        ("films.tar.gz", "..%2F..%2Ffilms.tar.gz", "got '../../films.tar.gz'"),
         ("[parts]", 'hash = "abc"\n[parts]', "hash: expected 64 digits of sha256"),
         ("[parts]", f'hash = "{"0" * 64}"\n[parts]', "hash_source is missing: say who states the hash"),
         ("[parts]", 'algorithm = "crc"\n[parts]', "algorithm: "),

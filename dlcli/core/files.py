@@ -62,6 +62,8 @@ def commit(temporary: Path, path: Path, *, flush_each: bool = True) -> None:
     except OSError as error:
         raise from_os_error(error, path) from error
     finally:
+        if aside.exists() and not path.exists():
+            aside.rename(path)
         _remove(aside)
 
 

@@ -195,8 +195,7 @@ class Transfer:
         length = response.headers.get("Content-Length") or ""
         total = start + int(length) if length.isdecimal() else None
         if total is not None and self.remote.size not in (None, total):
-            self.discard()
-            raise self.remote.altered(self.address, f"{self.remote.size:,} bytes", f"{total:,}")
+            raise self._wrong_size(f"{total:,}")
         self._total = total or self.remote.size
         if not start:
             etag = response.headers.get("ETag", "")
@@ -222,6 +221,8 @@ class Transfer:
                         raise self._web_page()
                     file.write(chunk)
                     position += len(chunk)
+                    if self.remote.size is not None and position > self.remote.size:
+                        raise self._wrong_size("more")
                     self.received += len(chunk)
                     self.progress.advance(position // 10**6 - shown)
                     shown = position // 10**6
@@ -270,6 +271,10 @@ class Transfer:
         known = f" of {in_words(self._total)}" if self._total else ""
         have = f"{in_words(self.have)}{known} are kept, and the same command goes on from there. " if self.have else ""
         return FetchError(f"cannot fetch {self._what}: {cut}, {tries} times", hint=f"{have}{self._by_hand()}")
+
+    def _wrong_size(self, found: str) -> FetchError:
+        self.discard()
+        return self.remote.altered(self.address, f"{self.remote.size:,} bytes", found)
 
     def _web_page(self) -> FetchError:
         self.discard()

@@ -240,6 +240,13 @@ def test_a_file_of_another_size_is_not_even_begun(server: Server, path: Path) ->
     assert_nothing_kept(path)
 
 
+def test_a_file_that_does_not_end_is_left(server: Server, path: Path) -> None:
+    server.plan, server.length = ["wrong size"], False
+    with pytest.raises(FetchError, match=r"expected 3,000,000 bytes \(the test\), got more; nothing of it was kept"):
+        get(server, path)
+    assert_nothing_kept(path)
+
+
 def test_md5_is_an_algorithm_too(server: Server, path: Path) -> None:
     digest = hashlib.md5(CONTENT).hexdigest()
     assert get(server, path, algorithm="md5", hash=digest).hash == digest

@@ -46,7 +46,7 @@ def obtain(entry: DataSet, progress: Progress, *, mirror: str = "", force: bool 
         algorithm=entry.algorithm,
         source=entry.hash_source,
     )
-    path = home() / "downloads" / entry.name / remote.name
+    path = home() / "downloads" / entry.name / entry.file
     with exclusive(entry.folder, progress), _naming_other_ways(entry, mirror):
         if entry.here and not force:  # Somebody else has fetched it meanwhile.
             return False
