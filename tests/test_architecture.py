@@ -36,10 +36,11 @@ ALLOWED = {
     "recipes": TOP,
     "errors": set(),
     "resources": set(),
+    "datasets": set(),
     "__init__": set(),
     "__main__": {"cli"},
 }
-EVERYBODYS = {"errors", "resources", "__init__"}
+EVERYBODYS = {"errors", "resources", "datasets", "__init__"}
 # A recipe is run by a verb, `dlcli run`, and is itself a client of the verbs: the one arrow upwards, taken at run time.
 UPWARDS = {("verbs/run.py", "recipes")}
 

@@ -225,6 +225,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "inspect": ("runs/r", {"run": Path("runs/r")}),
     "doctor": ("", {}),
+    "data": (
+        "fetch imdb mine --mirror https://host/pub --force",
+        {"action": "fetch", "names": ("imdb", "mine"), "mirror": "https://host/pub", "force": True},
+    ),
     "run": (
         "quickstart --set train.epochs=2 --set data=d.csv --dry-run",
         {"recipe": "quickstart", "set": ("train.epochs=2", "data=d.csv"), "dry_run": True},
@@ -279,8 +283,9 @@ def test_every_verb_has_its_flags_tested() -> None:
         ("export RUN --out served --verify 2", {"run", "out", "format", "verified", "largest_difference"}),
         ("inspect RUN", {"status", "model", "labels", "data", "scores", "config", "history", "evaluations"}),
         ("doctor", {"dlcli", "python", "packages", "devices", "problems"}),
+        ("data", {"action", "data_sets"}),
         ("run", {"steps"}),
-        ("run quickstart --dry-run", {"recipe", "steps"}),
+        ("run quickstart --dry-run", {"recipe", "steps", "data_sets"}),
     ],
 )
 def test_json_is_one_object_and_quiet_is_quiet(

@@ -29,10 +29,32 @@ def replacing(path: Path) -> Iterator[Path]:
         SurroundingsError: the disk is full or not writable; `path` is as it was.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         yield temporary
-        _flush(temporary)
+        commit(temporary, path)
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    finally:
+        _remove(temporary)
+
+
+def commit(temporary: Path, path: Path, *, flush_each: bool = True) -> None:
+    """Flush a finished file or folder and rename it to `path`, which it replaces.
+
+    Args:
+        temporary: what was written, beside `path`.
+        path: its name from now on.
+        flush_each: False flushes all of the machine at once, where that is possible: for folders of very many files.
+
+    Raises:
+        SurroundingsError: the disk is full or not writable; `path` is as it was.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        if flush_each or not hasattr(os, "sync"):
+            _flush(temporary)
+        else:
+            os.sync()
         if path.is_dir():  # A folder cannot be renamed onto a full one.
             path.rename(aside)
         temporary.replace(path)
@@ -40,7 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise from_os_error(error, path) from error
     finally:
-        _remove(temporary)
+        if aside.exists() and not path.exists():
+            aside.rename(path)
         _remove(aside)
 
 

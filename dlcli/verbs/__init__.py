@@ -52,6 +52,7 @@ VERBS = (
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
     Verb("predict", "Classify texts: on the command line, in a table, a folder or stdin.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
+    Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),
     Verb("doctor", "Show versions, devices, and what is missing.", "Automate"),
 )

@@ -35,7 +35,8 @@ class EvaluateConfig(GateConfig, IntervalConfig, TrainedTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path = option(
         ...,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (test/ is understood).",
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (test/ is understood); or "
+        "data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )

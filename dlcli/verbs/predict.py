@@ -34,7 +34,8 @@ class PredictConfig(TrainedTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, a folder of .txt files, or - for stdin, one text a line.",
+        "A CSV, TSV or JSONL file, a folder of .txt files, data:NAME/PART (see dlcli data), or - for stdin, one text a "
+        "line.",
         argument=True,
         metavar="DATA",
     )
