@@ -179,7 +179,7 @@ class Lines:
                 source=self._path,
                 where=f"line {self.number}",
                 line=self.number,
-                kind="nul",
+                kind="nul-character",
                 hint=NUL_HINT,
                 excerpt=line,
             )

@@ -125,7 +125,9 @@ def _labelled(row: Row, config: TextDataConfig, path: Path) -> LabelledText:
     label = cell(row, config.label_column, path).strip()
     if not label:
         shown = str(row.cells[config.text_column])
-        raise _bad_cell("the label is empty", row, path, kind="label", hint="Fill it in, or delete the row", text=shown)
+        raise _bad_cell(
+            "the label is empty", row, path, kind="empty-label", hint="Fill it in, or delete the row", text=shown
+        )
     text = cell(row, config.text_column, path)
     return LabelledText(text=text, label=label, where=row.where, cells=row.cells, line=row.line)
 
@@ -198,7 +200,7 @@ def cell(row: Row, column: str, path: Path) -> str:
     if isinstance(value, str):
         if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
             what = f"{column!r} holds a NUL or half a character"
-            raise _bad_cell(what, row, path, kind="nul", hint="Delete the row", text=value)
+            raise _bad_cell(what, row, path, kind="nul-character", hint="Delete the row", text=value)
         return value
     if isinstance(value, (bool, int)):
         return str(value)
@@ -206,7 +208,7 @@ def cell(row: Row, column: str, path: Path) -> str:
         f"expected text in {column!r}, got {type(value).__name__}",
         row,
         path,
-        kind="type",
+        kind="bad-type",
         hint="Put it in quotes, or delete the row",
         text=str(row.cells),
     )
@@ -255,5 +257,5 @@ def read_text_file(path: Path, encoding: str) -> str:
     except UnicodeError as error:
         raise bad_bytes(path, encoding, error) from error
     if "\0" in text:
-        raise BadRow("a NUL character", source=path, kind="nul", hint=NUL_HINT, excerpt=text)
+        raise BadRow("a NUL character", source=path, kind="nul-character", hint=NUL_HINT, excerpt=text)
     return text

@@ -93,11 +93,9 @@ def _scan_table(lines: Lines, path: Path, delimiter: str, required: tuple[str, .
         except StopIteration:
             return
         except csv.Error as error:
-            yield (
-                lines.bad
-                if lines.bad is not None and lines.bad.line == start
-                else _bad_quote(path, start, error, lines)
-            )
+            # What is wrong with a later line is said when that line, taken back, comes again.
+            bad = lines.bad
+            yield bad if bad is not None and bad.line == start else _bad_quote(path, start, error, lines)
             lines.take_back()
             continue
         if lines.bad is not None:
@@ -110,7 +108,7 @@ def _scan_table(lines: Lines, path: Path, delimiter: str, required: tuple[str, .
                 source=path,
                 where=f"line {start}",
                 line=start,
-                kind="columns",
+                kind="bad-columns",
                 hint="Quote texts that hold the separator",
                 excerpt=lines.record[0],
             )
@@ -134,7 +132,7 @@ def _bad_quote(path: Path, line: int, error: csv.Error, lines: Lines) -> BadRow:
         source=path,
         where=f"line {line}",
         line=line,
-        kind="quotes",
+        kind="bad-quotes",
         hint='Inside a quoted text, a quote is written twice ("")',
         excerpt=lines.record[0],
     )
@@ -159,18 +157,18 @@ def _json_object(line: str, path: Path, number: int, required: tuple[str, ...]) 
     try:
         cells = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise bad(f"not valid JSON ({error})", kind="json", hint="One JSON object a line") from None
+        raise bad(f"not valid JSON ({error})", kind="bad-json", hint="One JSON object a line") from None
     if not isinstance(cells, dict):
         raise bad(
             f"expected a JSON object, got {type(cells).__name__}",
-            kind="json",
+            kind="bad-json",
             hint='One object a line, such as {"text": "...", "label": "..."}',
         )
     if missing := [name for name in required if name not in cells]:
         columns = list(cells)
         raise bad(
             f"there is no column {missing[0]!r}; its columns are: {_shown(columns)}",
-            kind="columns",
+            kind="bad-columns",
             hint=_column_hint(columns, missing[0], required),
         )
     return cells
