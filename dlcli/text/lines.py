@@ -11,6 +11,8 @@ from typing import TextIO, TypeVar
 from dlcli.errors import DataError, UsageError
 
 NUL_HINT = "The file is binary, damaged or UTF-16"
+# Characters of a bad row that are kept: of a megabyte, ten in a report are enough to fill a memory.
+_EXCERPT = 500
 # A byte that the encoding cannot read, as the error handler "surrogateescape" (PEP 383) leaves it in a text.
 _ESCAPED = re.compile("[\udc80-\udcff]")
 # A quoted text over several lines that is longer than this, in characters, was never closed: it is three Bibles.
@@ -49,7 +51,7 @@ class BadRow(DataError):
         self.where = where
         self.line = line
         self.kind = kind
-        self.excerpt = excerpt
+        self.excerpt = excerpt[:_EXCERPT]
 
 
 Item = TypeVar("Item")
@@ -163,14 +165,20 @@ class Lines:
         self._size = 0
         self.bad = None
 
-    def take_back(self) -> None:
-        """Give out the lines of the record again, all but its first: rows that an open quote has swallowed."""
+    def take_back(self) -> int:
+        """Give out the lines of the record again, all but its first: rows that an open quote has swallowed.
+
+        Returns:
+            the number of lines that will not come again, as too many have already.
+        """
         lines = self.record[1:]
         self._again += len(lines)
-        if self._again <= _AGAIN * (self.number + 1000):
-            self._waiting.extendleft(reversed(lines))
-            self.number -= len(lines)
-            self._offset -= sum(map(self._bytes, lines))
+        if self._again > _AGAIN * (self.number + 1000):
+            return len(lines)
+        self._waiting.extendleft(reversed(lines))
+        self.number -= len(lines)
+        self._offset -= sum(map(self._bytes, lines))
+        return 0
 
     def _problem(self, line: str) -> BadRow | None:
         if "\0" in line:

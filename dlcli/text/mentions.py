@@ -13,6 +13,8 @@ from dlcli.text.lines import BadRow
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Characters of an excerpt.
 _WIDTH = 60
+# Characters among which its words are looked for: a text may begin with white space.
+_BEGINNING = 500
 
 
 class Mentions:
@@ -60,8 +62,7 @@ class Mentions:
 
 def excerpt(text: str) -> str:
     """Return the beginning of a text on one line."""
-    # White space may be all that stands in the beginning: ten times the width has some words.
-    words = clean(" ".join(text[: 10 * _WIDTH].split()))
+    words = clean(" ".join(text[:_BEGINNING].split()))
     return words if len(words) <= _WIDTH else words[: _WIDTH - 3].rstrip() + "..."
 
 

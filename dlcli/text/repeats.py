@@ -74,7 +74,7 @@ def duplicates(data: Digest, mentions: Mentions) -> Iterator[Finding]:
             level="warning",
             data=(data.name,),
             count=count,
-            text=f"{_texts(count)} more {_repeat(count)} an earlier one but for case, punctuation, HTML or white space",
+            text=f"{_texts(count, 'more ')} {_repeat(count)} an earlier one but for case, punctuation, HTML or space",
             hint="The same text on both sides of a split makes the validation score too good: delete them",
             items=[_item(data, _one_of_each(rows, data.keys), len(rows), mentions) for rows in map(alike.rows, groups)],
         )
@@ -112,6 +112,7 @@ def leaks(first: Digest, second: Digest, mentions: Mentions) -> Iterator[Finding
     places = {name: place for place, name in enumerate(first.names)}
     labels = np.array([places.get(name, -1) for name in second.names], np.int64)[second.labels[shared]]
     others = int((labels != first.labels[origins]).sum())
+    same = "it is the same file, " if first.path.samefile(second.path) else ""
     items = []
     for row, origin in list(zip(shared.tolist(), origins.tolist(), strict=True))[: mentions.show]:
         rows = [*mentions.of(second, [row]), *mentions.of(first, [origin])]
@@ -121,7 +122,7 @@ def leaks(first: Digest, second: Digest, mentions: Mentions) -> Iterator[Finding
         level="error",
         data=(first.name, second.name),
         count=len(shared),
-        text=f"{_texts(len(shared))} of {len(second):,} are in {first.name} too: {exact:,} exactly, "
+        text=f"{same}{_texts(len(shared))} of {len(second):,} are in {first.name} too: {exact:,} exactly, "
         f"{len(shared) - exact:,} after normalising; {others:,} with another label",
         hint="A score on texts that were trained on says nothing: delete them from one of the two",
         items=items,
@@ -139,8 +140,8 @@ def _one_of_each(rows: IntArray, values: IntArray) -> IntArray:
     return rows[np.sort(first)[:_NAMED]]
 
 
-def _texts(count: int) -> str:
-    return "1 text" if count == 1 else f"{count:,} texts"
+def _texts(count: int, which: str = "") -> str:
+    return f"1 {which}text" if count == 1 else f"{count:,} {which}texts"
 
 
 def _repeat(count: int) -> str:

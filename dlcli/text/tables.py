@@ -96,7 +96,8 @@ def _scan_table(lines: Lines, path: Path, delimiter: str, required: tuple[str, .
             # What is wrong with a later line is said when that line, taken back, comes again.
             bad = lines.bad
             yield bad if bad is not None and bad.line == start else _bad_quote(path, start, error, lines)
-            lines.take_back()
+            if lost := lines.take_back():
+                yield _not_read(path, lines.number - lost + 1, lines.number)
             continue
         if lines.bad is not None:
             yield lines.bad
@@ -135,6 +136,17 @@ def _bad_quote(path: Path, line: int, error: csv.Error, lines: Lines) -> BadRow:
         kind="bad-quotes",
         hint='Inside a quoted text, a quote is written twice ("")',
         excerpt=lines.record[0],
+    )
+
+
+def _not_read(path: Path, first: int, last: int) -> BadRow:
+    return BadRow(
+        f"up to line {last} nothing is read: too many quotes before it do not match",
+        source=path,
+        where=f"line {first}",
+        line=first,
+        kind="bad-quotes",
+        hint="Mend the first ones",
     )
 
 
