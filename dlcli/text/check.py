@@ -160,36 +160,10 @@ def _bad_rows(data: Digest, mentions: Mentions) -> Iterator[Finding]:
 
 def _classes(data: Digest, mentions: Mentions, *, training: bool) -> Iterator[Finding]:
     counts = data.counts
-    few = {name: rows for name, rows in counts.items() if rows < _FEW_ROWS}
+    lonely = [name for name, texts in _different_texts(data).items() if texts < 2] if training else []
     if training:
-        if len(counts) == 1:
-            yield _finding(
-                "one-class",
-                data,
-                1,
-                f"only one class, {next(iter(counts))!r}",
-                "Expected at least two; --label-column names them",
-                level="error",
-            )
-        lonely = [name for name, texts in _different_texts(data).items() if texts < 2]
-        if lonely:
-            rows = [int(np.argmax(data.labels == data.names.index(name))) for name in lonely[: mentions.show]]
-            yield _finding(
-                "small-classes",
-                data,
-                len(lonely),
-                f"fewer than two different texts in {_listed(lonely, counts)}",
-                "A class needs a text to train on and one to validate on: add texts, or delete the class",
-                level="error",
-                items=[{"rows": mentions.of(data, [row]), "count": 1} for row in rows],
-            )
-        few = {name: rows for name, rows in few.items() if name not in lonely}
-        if max(counts.values()) >= _IMBALANCE * min(counts.values()) and len(counts) > 1:
-            largest, smallest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
-            text = f"{largest!r} has {counts[largest] / counts[smallest]:,.0f} times the rows of {smallest!r}"
-            hint = "Train with --class-weight balanced, and judge by f1_macro, not by accuracy"
-            yield _finding("imbalance", data, 1, text, hint)
-    if few:
+        yield from _learnable(data, lonely, mentions)
+    if few := [name for name, rows in counts.items() if rows < _FEW_ROWS and name not in lonely]:
         text = f"fewer than {_FEW_ROWS} rows in {_listed(few, counts)}"
         yield _finding("rare-classes", data, len(few), text, "Scores of such a class are luck: add texts")
     spellings: dict[str, list[str]] = {}
@@ -198,6 +172,30 @@ def _classes(data: Digest, mentions: Mentions, *, training: bool) -> Iterator[Fi
     if alike := [names for names in spellings.values() if len(names) > 1]:
         text = "classes that differ only by case or space: " + "; ".join(_listed(names, counts) for names in alike)
         yield _finding("similar-classes", data, len(alike), text, "If they are one class, spell it in one way")
+
+
+def _learnable(data: Digest, lonely: Sequence[str], mentions: Mentions) -> Iterator[Finding]:
+    """Say why not all classes can be learned, or not well: `lonely` ones have fewer than two different texts."""
+    counts = data.counts
+    if len(counts) == 1:
+        text, hint = f"only one class, {next(iter(counts))!r}", "Expected at least two; --label-column names them"
+        yield _finding("one-class", data, 1, text, hint, level="error")
+    if lonely:
+        rows = [int(np.argmax(data.labels == data.names.index(name))) for name in lonely[: mentions.show]]
+        yield _finding(
+            "small-classes",
+            data,
+            len(lonely),
+            f"fewer than two different texts in {_listed(lonely, counts)}",
+            "A class needs a text to train on and one to validate on: add texts, or delete the class",
+            level="error",
+            items=[{"rows": mentions.of(data, [row]), "count": 1} for row in rows],
+        )
+    largest, smallest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+    if len(counts) > 1 and counts[largest] >= _IMBALANCE * counts[smallest]:
+        text = f"{largest!r} has {counts[largest] / counts[smallest]:,.0f} times the rows of {smallest!r}"
+        hint = "Train with --class-weight balanced, and judge by f1_macro, not by accuracy"
+        yield _finding("imbalance", data, 1, text, hint)
 
 
 def _different_texts(data: Digest) -> dict[str, int]:
@@ -275,7 +273,7 @@ def _are(count: int) -> str:
     return "1 text is" if count == 1 else f"{count:,} texts are"
 
 
-def _listed(names: Sequence[str] | dict[str, int], counts: dict[str, int]) -> str:
+def _listed(names: Sequence[str], counts: dict[str, int]) -> str:
     """Return some classes with their rows."""
-    shown = [f"{name!r} ({counts[name]:,})" for name in itertools.islice(names, 5)]
+    shown = [f"{name!r} ({counts[name]:,})" for name in names[:5]]
     return ", ".join(shown) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

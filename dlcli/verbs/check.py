@@ -114,7 +114,9 @@ def _share(count: int, rows: int) -> str:
 
 
 def _finding(finding: dict[str, Any]) -> str:
-    head = f"{finding['level']}: {finding['data'][-1]}: {finding['text']} [{finding['name']}]"
+    name, text = finding["data"][-1], finding["text"]
+    # An error that ended the reading names its file itself.
+    head = f"{finding['level']}: {text if text.startswith(name) else f'{name}: {text}'} [{finding['name']}]"
     lines = [f"  {_item(item)}" for item in finding["items"]]
     # What a finding counts is not always what it names: rows that repeat one are named with it.
     named = sum(item["count"] - 1 for item in finding["items"]) if "duplicates" in finding["name"] else len(lines)

@@ -69,6 +69,16 @@ def test_the_report_is_whole_before_the_exit_code_says_bad(dlcli: Command, data:
     ]
 
 
+def test_a_table_without_the_column(dlcli: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,stars\na,b\n")
+    outcome = dlcli("check", "a.csv")
+    assert outcome.code == 3
+    assert outcome.out.split("\n\n")[1] == (
+        "error: a.csv has no column 'label'; its columns are: text, stars [unreadable]\n"
+        "  Name yours with --label-column"
+    )
+
+
 def test_what_is_allowed_is_a_warning(dlcli: Command, data: Path) -> None:
     allow = [word for name in ("bad-columns", "blank-text", "conflicts") for word in ("--allow", name)]
     outcome = dlcli("check", "a.csv", *allow)
