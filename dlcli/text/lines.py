@@ -95,7 +95,8 @@ def bad_bytes(path: Path, encoding: str, error: UnicodeError) -> BadRow:
             except UnicodeError:
                 break
             offset += len(line)
-    return BadRow(f"not {encoding} ({error})", source=path, kind="bad-bytes", hint="Name its encoding with --encoding")
+    what = f"the content is not {encoding} ({error})"
+    return BadRow(what, source=path, kind="bad-bytes", hint="Name its encoding with --encoding")
 
 
 def _bad_byte(path: Path, encoding: str, *, line: int, offset: int, value: int, excerpt: str = "") -> BadRow:

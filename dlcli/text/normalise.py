@@ -6,7 +6,8 @@ import re
 import unicodedata
 
 # As the text graph drops them: tags and entities, but neither "<3" nor "a < b".
-_HTML = re.compile(r"</?[A-Za-z!][^<>]*>|&[A-Za-z][A-Za-z0-9]{1,7};|&#[0-9]{1,7};|&#[Xx][0-9A-Fa-f]{1,6};")
+HTML = r"</?[A-Za-z!][^<>]*>|&[A-Za-z][A-Za-z0-9]{1,7};|&#[0-9]{1,7};|&#[Xx][0-9A-Fa-f]{1,6};"
+_HTML = re.compile(HTML)
 # UTF-8 that was read as Latin-1 or cp1252, in the forms that no language writes: what became of accented letters, of
 # typographic quotes and dashes, of two Cyrillic letters, of emoji. (French writes "é" before a no-break space and "»".)
 _FOLLOWING = "\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"

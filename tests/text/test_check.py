@@ -297,6 +297,15 @@ class TestBadRows:
         assert findings[0].text == f"{bad} has no column 'text'; its columns are: review, label"
         assert findings[0].hint == "Name yours with --text-column"
 
+    def test_an_encoding_that_cannot_go_on_ends_the_reading_there(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.csv"
+        path.write_bytes("text,label\n".encode("utf-16") + b"\x00\xd8" + "a,b\n".encode("utf-16-le"))
+        columns = TextDataConfig(encoding="utf-16")
+        (finding,) = check_texts([path], columns, show=3, exact=False, progress=Silent()).findings
+        assert (finding.name, finding.level) == ("unreadable", "error")
+        assert finding.text.startswith(f"{path}")
+        assert "utf-16" in finding.text
+
     @pytest.mark.parametrize(("content", "name"), [("text,label\n", "no-rows"), ("", "unreadable")])
     def test_no_rows(self, tmp_path: Path, content: str, name: str) -> None:
         path = tmp_path / "a.csv"
