@@ -219,7 +219,7 @@ def _opened(path: Path) -> Iterator[_File]:
         try:
             if file.peek(2).startswith(_GZIP):
                 unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
-                # Lines come four times as fast through a reader of C.
+                # Its lines come faster through a reader of C than from GzipFile itself.
                 file = stack.enter_context(io.BufferedReader(unpacked, _BUFFER))
             _require_text(path, file.peek(_BUFFER))
             yield file
