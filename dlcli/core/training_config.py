@@ -89,7 +89,7 @@ class OptimizerConfig(_Choices):
     )
     layer_lr: str = option(
         "",
-        "Factors on the learning rate of single layers: 'ngram_embedding=0.1,classes=1'; 0 freezes.",
+        "Factors on the learning rate of single layers: 'embedding=0.1,classes=1'; 0 freezes.",
         metavar="FACTORS",
     )
     momentum: float | None = option(None, "Momentum (sgd, rmsprop).", ge=0, lt=1)
