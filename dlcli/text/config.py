@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
@@ -49,6 +50,22 @@ class TrainedTextConfig(Config):
 
     text_column: str | None = option(None, "Column of the text; without it that of the training.", metavar="NAME")
     encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
+
+
+class TrainedLabelledTextConfig(TrainedTextConfig):
+    """How texts and labels are read for a run."""
+
+    section = "Data"
+
+    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
+
+    def columns(self, trained: Mapping[str, Any]) -> TextDataConfig:
+        """Return how to read the data, given the settings of the training."""
+        return TextDataConfig(
+            text_column=self.text_column or trained["text_column"],
+            label_column=self.label_column or trained["label_column"],
+            encoding=self.encoding,
+        )
 
 
 class CleaningConfig(Config):
@@ -163,7 +180,9 @@ class TextModelConfig(LayerConfig):
 
     section = "Model"
 
-    model: Literal["ngram", "bow", "mlp"] = option("ngram", "The model: 'ngram' averages n-gram embeddings, as fastText does.")
+    model: Literal["ngram", "bow", "mlp"] = option(
+        "ngram", "The model: 'ngram' averages n-gram embeddings, as fastText does."
+    )
 
     embedding_dim: int | None = option(
         None,

@@ -153,7 +153,7 @@ def check(config: CheckConfig, progress: Progress) -> CheckResult:
     Returns:
         what was found; `check` raises when an error is among it.
     """
-    from dlcli.text.check import check_texts
+    from dlcli.text.checking.check import check_texts
 
     report = check_texts(
         [resolve_input(path) for path in config.data],

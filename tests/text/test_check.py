@@ -11,7 +11,7 @@ import pytest
 
 from dlcli.core.findings import Finding
 from dlcli.core.progress import Silent
-from dlcli.text.check import BAD_ROWS, TextReport, check_texts
+from dlcli.text.checking.check import BAD_ROWS, TextReport, check_texts
 from dlcli.text.config import TextDataConfig
 from dlcli.text.normalise import is_mojibake, normalised, without_html
 from dlcli.verbs.check import Allowed

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from dlcli.text.checking.digest import Digest, recall
 from dlcli.text.config import TextDataConfig
-from dlcli.text.digest import Digest, recall
 from dlcli.text.lines import BadRow
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

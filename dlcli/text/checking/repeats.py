@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from dlcli.core.findings import Finding
-from dlcli.text.digest import Digest, IntArray
-from dlcli.text.mentions import Mentions
+from dlcli.text.checking.digest import Digest, IntArray
+from dlcli.text.checking.mentions import Mentions
 
 # Rows of a group that are named.
 _NAMED = 3

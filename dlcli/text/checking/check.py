@@ -14,9 +14,9 @@ import numpy as np
 from dlcli.core.findings import Finding, Level
 from dlcli.core.progress import Progress
 from dlcli.text import repeats
+from dlcli.text.checking.digest import Digest, digest
+from dlcli.text.checking.mentions import Mentions
 from dlcli.text.config import TextDataConfig
-from dlcli.text.digest import Digest, digest
-from dlcli.text.mentions import Mentions
 from dlcli.text.read import parts_of
 
 BAD_ROWS = {
