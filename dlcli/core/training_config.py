@@ -369,8 +369,12 @@ class LayerConfig(Config):
         "First weights: glorot_uniform, he_normal, 'random_normal:stddev=0.02' and others; without it the model's own.",
         metavar="NAME",
     )
-    dropout: float = option(
-        0.0, "Share of units that is left out at a training step, before each dense layer.", ge=0, lt=1
+    dropout: float | None = option(
+        None,
+        "Share of units that is left out at a training step, before each dense layer; without it the model's own, "
+        "mostly 0.",
+        ge=0,
+        lt=1,
     )
     l1: float = option(0.0, "Penalty on the size of weights.", ge=0)
     l2: float = option(0.0, "Penalty on the squares of weights.", ge=0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlcli.core.findings import Finding, Level
 from dlcli.core.progress import Progress
-from dlcli.text import repeats
+from dlcli.text.checking import repeats
 from dlcli.text.checking.digest import Digest, digest
 from dlcli.text.checking.mentions import Mentions
 from dlcli.text.config import TextDataConfig
