@@ -150,6 +150,19 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "dry_run": True,
         },
     ),
+    "check": (
+        "a.csv b.csv --text-column review --label-column stars --encoding cp1252 --show 3 --exact --allow leaks"
+        " --allow blank-text",
+        {
+            "data": (Path("a.csv"), Path("b.csv")),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+            "show": 3,
+            "exact": True,
+            "allow": ("leaks", "blank-text"),
+        },
+    ),
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
     "evaluate": (
@@ -275,6 +288,7 @@ def test_every_verb_has_its_flags_tested() -> None:
     [
         ("train-text TINY --epochs 1 --out o", {"run", "items", "labels", "accuracy", "loss", "best_epoch", "seconds"}),
         ("train-text TINY --dry-run", {"run", "items", "labels", "parameters"}),
+        ("check TINY TEST", {"data", "findings", "errors", "warnings"}),
         ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "metrics", "classes", "confusion", "baselines"}),
         ("compare RUN COPY --on TEST", {"runs", "settings", "data", "n", "paired"}),
         ("predict RUN --text good --text bad", {"run", "labels", "predictions"}),

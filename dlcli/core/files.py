@@ -8,11 +8,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import SurroundingsError, from_os_error
+from dlcli.errors import SurroundingsError, UsageError, from_os_error
 
 
 @contextlib.contextmanager
@@ -119,6 +119,26 @@ def require_writable_parent(path: Path, *, keep: bool = True) -> None:
         raise SurroundingsError(
             f"cannot write to {path.parent} ({error.strerror})", hint="Choose another place with --out"
         ) from error
+
+
+def require_free_file(path: Path, *, option: str, endings: Collection[str], force: bool) -> None:
+    """Find out before any work whether a file can be made.
+
+    Args:
+        path: the file.
+        option: which names it.
+        endings: one of which it must have, such as `.csv`; none for any.
+        force: whether a file that stands there may be replaced.
+
+    Raises:
+        UsageError: it has another ending.
+        SurroundingsError: it is there already, or cannot be made.
+    """
+    if endings and path.suffix.lower() not in endings:
+        raise UsageError(f"{option}: expected a file ending in {', '.join(endings)}, got {path}")
+    if path.exists() and not force:
+        raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
+    require_writable_parent(path)
 
 
 def _flush(path: Path) -> None:
