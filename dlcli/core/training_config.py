@@ -89,7 +89,7 @@ class OptimizerConfig(_Choices):
     )
     layer_lr: str = option(
         "",
-        "Factors on the learning rate of single layers: 'ngram_embedding=0.1,classes=1'; 0 freezes.",
+        "Factors on the learning rate of single layers: 'embedding=0.1,classes=1'; 0 freezes.",
         metavar="FACTORS",
     )
     momentum: float | None = option(None, "Momentum (sgd, rmsprop).", ge=0, lt=1)
@@ -183,6 +183,10 @@ class ScheduleConfig(_Choices):
         None, "What plateau multiplies the rate by when the monitored score stops getting better (0.5).", gt=0, lt=1
     )
     plateau_patience: int | None = option(None, "Epochs without a better score before plateau does so (1).", ge=1)
+
+    def plateau_epochs(self) -> int | None:
+        """Return how many epochs without a better score lower the rate; None where the schedule is no plateau."""
+        return (self.plateau_patience or 1) if self.schedule == "plateau" else None
 
 
 class LossConfig(_Choices):
@@ -310,15 +314,15 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
                 f"the schedule is longer than the training: --decay-epochs {self.decay_epochs:g} of "
                 f"--epochs {self.epochs}"
             )
-        if self.schedule == "plateau" and (self.plateau_patience or 1) >= self.epochs:
+        waits = self.plateau_epochs()
+        if waits is not None and waits >= self.epochs:
             raise ValueError(
-                f"the schedule is longer than the training: --plateau-patience {self.plateau_patience or 1} epochs "
+                f"the schedule is longer than the training: --plateau-patience {waits} epochs "
                 f"without a better score, --epochs {self.epochs}"
             )
-        if self.schedule == "plateau" and 0 < self.patience <= (self.plateau_patience or 1):
+        if waits is not None and 0 < self.patience <= waits:
             raise ValueError(
-                f"--patience {self.patience} ends the training before --plateau-patience {self.plateau_patience or 1} "
-                "can lower the rate"
+                f"--patience {self.patience} ends the training before --plateau-patience {waits} can lower the rate"
             )
         if self.accumulate > 1 and "," in self.device:
             raise ValueError(f"--accumulate is for one device, got --device {self.device}")

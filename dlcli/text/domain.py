@@ -13,7 +13,8 @@ from dlcli.core.backend import keras
 from dlcli.core.progress import Progress
 from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
-from dlcli.text.pipeline import EncodedTexts, TextPipeline
+from dlcli.text.encoded import EncodedTexts
+from dlcli.text.pipeline import TextPipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +49,7 @@ class TextDomain:
         progress.begin(f"reading the n-grams of {len(items):,} texts")
         pipeline, inputs = TextPipeline.adapt(items, self.pipeline)
         progress.detail(f"{len(pipeline.vocabulary):,} n-grams, {len(inputs.ids) / len(items):.0f} a text")
-        model = models.ngram(
-            inputs,
-            labels,
-            vocabulary_size=len(pipeline.vocabulary),
-            classes=classes,
-            config=self.model,
-            seed=self.seed,
-            output=self.output,
-        )
+        model = models.build(self.model, pipeline, inputs, labels, classes=classes, seed=self.seed, output=self.output)
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
 
 

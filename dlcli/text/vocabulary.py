@@ -11,52 +11,88 @@ import numpy as np
 
 from dlcli.core.files import write_text
 
+_HEADER = "term\tcount\ttexts\n"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
     """The known n-grams; the id of each is its place plus one.
 
     Attributes:
-        keys: int64, the fingerprint of each n-gram (see `dlcli.text.pipeline`).
+        keys: int64, the key of each n-gram (see `dlcli.text.ngrams`).
         counts: int64, how often each occurs in the training texts.
+        texts: int64, in how many of them.
         terms: each n-gram's tokens, with spaces between.
     """
 
     keys: np.ndarray[Any, Any]
     counts: np.ndarray[Any, Any]
+    texts: np.ndarray[Any, Any]
     terms: Sequence[str] | np.ndarray[Any, Any]
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def save(self, path: Path) -> None:
-        """Write one line an n-gram: its tokens, a tab, its count."""
-        rows = (f"{term}\t{count}\n" for term, count in zip(self.terms, self.counts.tolist(), strict=True))
-        write_text(path, "".join(rows))
+        """Write a table: a header, and a line an n-gram with its tokens, its count and the count of its texts."""
+        rows = zip(self.terms, self.counts.tolist(), self.texts.tolist(), strict=True)
+        write_text(path, _HEADER + "".join(f"{term}\t{count}\t{texts}\n" for term, count, texts in rows))
 
     @staticmethod
-    def read(path: Path) -> tuple[list[str], np.ndarray[Any, Any]]:
-        """Read terms and counts.
+    def read(path: Path) -> tuple[list[str], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Read terms, counts and counts of texts.
 
         Raises:
             ValueError: a line is not of the form that `save` writes.
         """
-        terms, counts = [], []
+        content = path.read_text(encoding="utf-8")
+        if not content.startswith(_HEADER):
+            raise ValueError(f"expected the header {_HEADER.strip()!r}")
+        terms, numbers = [], []
         # Only "\n" ends a line here: a token may hold other characters that `splitlines` would split at.
-        for line in path.read_text(encoding="utf-8").removesuffix("\n").split("\n"):
-            term, _, count = line.rpartition("\t")
+        for line in content.removeprefix(_HEADER).removesuffix("\n").split("\n"):
+            term, count, texts = line.rsplit("\t", 2)
             terms.append(term)
-            counts.append(int(count))
-        return terms, np.array(counts, dtype=np.int64)
+            numbers.append((int(count), int(texts)))
+        counts: np.ndarray[Any, Any] = np.array(numbers, dtype=np.int64)
+        return terms, counts[:, 0], counts[:, 1]
+
+
+class KeyCounter:
+    """Distinct keys and how often each came, in memory that grows with the distinct ones alone."""
+
+    def __init__(self) -> None:
+        self.keys: np.ndarray[Any, Any] = np.empty(0, np.int64)
+        self.counts: np.ndarray[Any, Any] = np.empty(0, np.int64)
+
+    @property
+    def total(self) -> int:
+        """How many keys came, repeats included."""
+        return int(self.counts.sum())
+
+    def add(self, keys: np.ndarray[Any, Any]) -> None:
+        """Count more keys: int64, repeats included; 0 is no key."""
+        # A sort beats a hash table here: NumPy sorts int64 with vector instructions.
+        distinct, occurrences = np.unique(keys, return_counts=True)
+        known = distinct != 0
+        distinct, occurrences = distinct[known], occurrences[known]
+        if not len(self.keys):
+            self.keys, self.counts = distinct, occurrences
+            return
+        merged = np.concatenate([self.keys, distinct])
+        order = np.argsort(merged, kind="stable")
+        merged, counts = merged[order], np.concatenate([self.counts, occurrences])[order]
+        first = np.flatnonzero(np.concatenate([[True], merged[1:] != merged[:-1]]))
+        self.keys, self.counts = merged[first], np.add.reduceat(counts, first)
 
 
 def most_frequent(
-    keys_by_order: Sequence[np.ndarray[Any, Any]], *, min_count: int, max_features: int | None
+    counters: Sequence[KeyCounter], *, min_count: int, max_features: int | None = None
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Count keys and keep the frequent ones.
+    """Keep the frequent keys.
 
     Args:
-        keys_by_order: int64, the keys of all 1-grams, of all 2-grams, and so on, repeats included; 0 is no key.
+        counters: of the shortest n-grams, of those that are one longer, and so on.
         min_count: the fewest occurrences of a key that is kept.
         max_features: how many keys to keep, None for all.
 
@@ -65,13 +101,12 @@ def most_frequent(
         order is a function of the texts alone.
     """
     keys, counts, sizes = [], [], []
-    for size, order in enumerate(keys_by_order, start=1):
-        # A sort beats a hash table here: NumPy sorts int64 with vector instructions.
-        distinct, occurrences = np.unique(order, return_counts=True)
-        kept = (occurrences >= min_count) & (distinct != 0)
-        keys.append(distinct[kept])
-        counts.append(occurrences[kept])
-        sizes.append(np.full(int(kept.sum()), size))
+    for size, counter in enumerate(counters):
+        kept = counter.counts >= min_count
+        keys.append(counter.keys[kept])
+        counts.append(counter.counts[kept])
+        sizes.append(np.full(int(kept.sum()), size, np.int8))
     all_keys, all_counts = np.concatenate(keys), np.concatenate(counts)
-    ranked = np.lexsort((all_keys, np.concatenate(sizes), -all_counts))[:max_features]
+    # Keys of a size are in ascending order already, and sizes too: a stable sort by count leaves them so.
+    ranked = np.argsort(-all_counts, kind="stable")[:max_features]
     return all_keys[ranked], all_counts[ranked]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
@@ -26,7 +26,8 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ count).",
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ count); or "
+        "data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )
@@ -36,7 +37,13 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
     def _data_or_resume(self) -> TrainTextConfig:
         if self.data is None and self.resume is None:
             raise ValueError("expected DATA, the texts to train on, or --resume RUN")
+        self.take(TextPipelineConfig).for_model(self.model)
         return self
+
+    def resolved(self, *, items: int | None = None) -> Self:
+        """Return the same settings with every `without it ...` filled in; see `TrainingConfig.resolved`."""
+        pipeline = self.take(TextPipelineConfig).for_model(self.model)
+        return super().resolved(items=items).model_copy(update=dict(pipeline))
 
 
 def train_text(config: TrainTextConfig, progress: Progress) -> TrainingResult:

@@ -223,14 +223,14 @@ class TestMetrics:
 
 class TestLayerFactors:
     def test_they_are_read(self) -> None:
-        config = OptimizerConfig(layer_lr=" ngram_embedding=0.1, classes=0,")
-        assert config.layer_factors() == {"ngram_embedding": 0.1, "classes": 0.0}
+        config = OptimizerConfig(layer_lr=" embedding=0.1, classes=0,")
+        assert config.layer_factors() == {"embedding": 0.1, "classes": 0.0}
         assert OptimizerConfig().layer_factors() == {}
 
     def test_layers_that_are_not_there(self) -> None:
         require_layer_names({"a": 1.0}, ["a", "b"])
         with pytest.raises(UsageError) as caught:
-            require_layer_names({"classses": 1.0}, ["ngram_embedding", "classes"])
+            require_layer_names({"classses": 1.0}, ["embedding", "classes"])
         assert caught.value.message == "--layer-lr: the model has no layer 'classses' with weights"
         assert caught.value.hint == "Did you mean 'classes'?"
 

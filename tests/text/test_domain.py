@@ -35,7 +35,7 @@ def test_fit_learns_the_pipeline_and_builds_the_model_for_it(tmp_path: Path) -> 
     counter = reference.count(TEXTS, 2)
     size = sum(n >= 2 for n in counter.values())
     assert len(fitted.pipeline.vocabulary) == size
-    layer = fitted.model.get_layer("ngram_embedding")
+    layer = fitted.model.get_layer("ngram_weights")
     assert (layer.vocabulary_size, layer.dropout, layer.seed) == (size, 0.2, 7)
     assert fitted.model.output_shape == (None, 2)
     assert len(fitted.inputs) == len(TEXTS)
@@ -49,6 +49,6 @@ def test_fit_learns_the_pipeline_and_builds_the_model_for_it(tmp_path: Path) -> 
 
 def test_texts_that_are_not_trained_on_do_not_matter() -> None:
     """The vocabulary is that of the training texts alone: nothing leaks in from the validation part."""
-    domain = TextDomain(TextPipelineConfig(), TextModelConfig(), seed=0)
+    domain = TextDomain(TextPipelineConfig(ngrams=2), TextModelConfig(), seed=0)
     fitted = domain.fit(TEXTS[:50], np.arange(50) % 2, 2, Silent())
     assert set(fitted.pipeline.vocabulary.terms) == set(reference.count(TEXTS[:50], 2))

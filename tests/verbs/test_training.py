@@ -215,7 +215,7 @@ class TestFindLr:
 
     def test_a_loss_that_falls_nowhere(self, dlcli: Command, tiny: Path, tmp_path: Path) -> None:
         before = snapshot(tmp_path)
-        outcome = dlcli("train-text", tiny, "--find-lr", "--layer-lr", "ngram_embedding=0,classes=0", "--out", "f")
+        outcome = dlcli("train-text", tiny, "--find-lr", "--layer-lr", "embedding=0,classes=0", "--out", "f")
         refused(outcome, 6, "the loss falls at no learning rate from 1e-06 to 100")
         assert snapshot(tmp_path) == before
 
@@ -250,7 +250,7 @@ class TestDryRun:
     ("flags", "words"),
     [
         ("--layer-lr clases=0.1", ["--layer-lr", "no layer 'clases'", "Did you mean 'classes'?"]),
-        ("--layer-lr hidden_1=0.1", ["--layer-lr", "no layer 'hidden_1'", "ngram_embedding"]),
+        ("--layer-lr hidden_1=0.1", ["--layer-lr", "no layer 'hidden_1'", "embedding"]),
         (
             "--warmup 8 --epochs 8 --batch-size 512",
             ["the schedule is longer than the training", "--warmup 8 steps", "has 8"],

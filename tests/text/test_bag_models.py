@@ -1,4 +1,4 @@
-"""The n-gram model equals its formulas, written out in NumPy."""
+"""The models of bags of n-grams equal their formulas, written out in NumPy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from dlcli.core.backend import keras
+from dlcli.text.bag_models import BagEmbedding, NgramWeights, bow, mlp, naive_bayes_weights, ngram
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
-from dlcli.text.models import NgramEmbedding, naive_bayes_weights, ngram
-from dlcli.text.pipeline import EncodedTexts, TextPipeline
+from dlcli.text.encoded import EncodedTexts
+from dlcli.text.pipeline import TextPipeline
 from text import reference
 
 TEXTS, LABELS = reference.reviews()
@@ -34,18 +35,30 @@ def padded(texts: EncodedTexts, width: int | None = None) -> np.ndarray:
     return result
 
 
-def filled(layer: NgramEmbedding, *, seed: int = 1) -> np.ndarray:
+def filled(layer: BagEmbedding, *, seed: int = 1) -> np.ndarray:
     """Give a layer a random table; return it."""
     table = np.random.default_rng(seed).normal(size=layer.table.shape).astype(np.float32)
     layer.table.assign(table)
     return table
 
 
-def embedding(dim: int = 3, **settings: Any) -> tuple[NgramEmbedding, np.ndarray, np.ndarray]:
+class Weighted:
+    """The two layers of the n-gram model in a row."""
+
+    def __init__(self, dim: int, weights: np.ndarray, **settings: Any) -> None:
+        self.weights = NgramWeights(VOCABULARY, weights=weights, **settings)
+        self.weights.build((None, None))
+        self.embedding = BagEmbedding(VOCABULARY, dim)
+        self.embedding.build([(None, None), (None, None)])
+
+    def __call__(self, ids: np.ndarray, **settings: Any) -> Any:
+        return self.embedding([ids, self.weights(ids, **settings)])
+
+
+def embedding(dim: int = 3, **settings: Any) -> tuple[Weighted, np.ndarray, np.ndarray]:
     weights = np.random.default_rng(2).uniform(0, 3, size=VOCABULARY).astype(np.float32)
-    layer = NgramEmbedding(VOCABULARY, dim, weights=weights, **settings)
-    layer.build((None, None))
-    return layer, filled(layer), np.concatenate([[0], weights])
+    layers = Weighted(dim, weights, **settings)
+    return layers, filled(layers.embedding), np.concatenate([[0], weights])
 
 
 def by_the_book(ids: np.ndarray, table: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -107,7 +120,7 @@ class TestNgramEmbedding:
         ids = padded(random_texts(30))
         result = layer(ids).numpy()
         np.testing.assert_allclose(result, by_the_book(ids, table, weights), rtol=1e-4, atol=1e-5)
-        assert layer.compute_output_shape(ids.shape) == result.shape == (30, dim)
+        assert layer.embedding.compute_output_shape([ids.shape, ids.shape]) == result.shape == (30, dim)
 
     def test_padding_changes_nothing(self) -> None:
         layer, _, _ = embedding()
@@ -133,13 +146,10 @@ class TestNgramEmbedding:
             np.testing.assert_array_equal(with_dropout(ids, **settings).numpy(), without(ids).numpy())
 
     def test_dropout_leaves_out_whole_n_grams_and_keeps_length_one(self) -> None:
-        layer, table, weights = embedding(dropout=0.5, seed=4)
+        _, _, weights = embedding()
         ids = np.arange(1, 13, dtype=np.int32)[np.newaxis].repeat(400, axis=0)
-        layer.table.assign(np.eye(VOCABULARY + 1, 3).astype(np.float32))
-        layer.table.assign(np.zeros_like(table))
-        layer = NgramEmbedding(VOCABULARY, VOCABULARY + 1, weights=weights[1:], dropout=0.5, seed=4)
-        layer.build((None, None))
-        layer.table.assign(np.eye(VOCABULARY + 1, dtype=np.float32))
+        layer = Weighted(VOCABULARY + 1, weights[1:], dropout=0.5, seed=4)
+        layer.embedding.table.assign(np.eye(VOCABULARY + 1, dtype=np.float32))
         rows = layer(ids, training=True).numpy()
         kept = rows[:, 1:13] > 0
         assert kept.mean() == pytest.approx(0.5, abs=0.03)
@@ -158,7 +168,8 @@ class TestNgramEmbedding:
 
     def test_the_fixed_weights_are_not_trained(self) -> None:
         layer, _, _ = embedding()
-        assert [v.name for v in layer.trainable_variables] == ["table"]
+        assert not layer.weights.trainable_variables
+        assert [v.name for v in layer.embedding.trainable_variables] == ["table"]
 
 
 def build(classes: int, dim: int | None = None, *, seed: int = 0, dropout: float = 0.0) -> Any:
@@ -177,7 +188,7 @@ class TestNgramModel:
     @pytest.mark.parametrize(("classes", "dim"), [(2, 1), (3, 3), (64, 64), (100, 64)])
     def test_the_embedding_is_as_large_as_documented(self, classes: int, dim: int) -> None:
         model = build(classes)
-        assert model.get_layer("ngram_embedding").dim == dim
+        assert model.get_layer("embedding").dim == dim
         assert model.output_shape == (None, classes)
 
     @pytest.mark.parametrize("dim", [1, 2, 5, 8])
@@ -198,24 +209,79 @@ class TestNgramModel:
 
     def test_the_model_is_a_softmax_over_the_embedding(self) -> None:
         model = build(3)
-        layer, head = model.get_layer("ngram_embedding"), model.get_layer("classes")
+        layer, head = model.get_layer("embedding"), model.get_layer("classes")
         table = filled(layer)
         head.bias.assign([0.1, -0.2, 0.3])
         ids = padded(random_texts(30, seed=5))
-        scores = by_the_book(ids, table, layer.ngram_weights.numpy()) @ head.kernel.numpy() + head.bias.numpy()
+        weights = model.get_layer("ngram_weights").ngram_weights.numpy()
+        scores = by_the_book(ids, table, weights) @ head.kernel.numpy() + head.bias.numpy()
         expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(model.predict(ids, verbose=0), expected, rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("dropout", [0.0, 0.4])
     def test_a_saved_model_answers_the_same(self, tmp_path: Path, dropout: float) -> None:
         model = build(3, dropout=dropout)
-        filled(model.get_layer("ngram_embedding"))
+        filled(model.get_layer("embedding"))
         model.save(tmp_path / "m.keras")
         again = keras.saving.load_model(tmp_path / "m.keras", compile=False, safe_mode=True)
         for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
         ids = padded(random_texts(30, seed=5))
         np.testing.assert_array_equal(model(ids).numpy(), again(ids).numpy())
-        layer = again.get_layer("ngram_embedding")
-        assert layer.get_config() == model.get_layer("ngram_embedding").get_config()
-        assert layer.ngram_weights.numpy()[0] == 0, "padding weighs nothing"
+        layer = again.get_layer("embedding")
+        assert layer.get_config() == model.get_layer("embedding").get_config()
+        assert again.get_layer("ngram_weights").ngram_weights.numpy()[0] == 0, "padding weighs nothing"
+
+
+def valued_texts(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ids, counts, and the same as rows over the vocabulary."""
+    ids = padded(random_texts(count))
+    values = np.random.default_rng(6).integers(1, 5, size=ids.shape) * (ids > 0)
+    rows = np.zeros((count, VOCABULARY + 1))
+    np.put_along_axis(rows, ids, values, axis=1)
+    rows[:, 0] = 0
+    return ids, values.astype(np.float32), rows
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+class TestBow:
+    @pytest.mark.parametrize("classes", [2, 4])
+    def test_it_is_a_linear_model_of_the_values(self, classes: int) -> None:
+        model = bow(valued=True, vocabulary_size=VOCABULARY, classes=classes, config=TextModelConfig(), seed=0)
+        ids, values, rows = valued_texts(30)
+        np.testing.assert_allclose(model([ids, values]).numpy(), 1 / classes, rtol=1e-6)
+        table, head = filled(model.get_layer("embedding")), model.get_layer("classes")
+        scores = rows @ table @ head.kernel.numpy() + head.bias.numpy()
+        np.testing.assert_allclose(model([ids, values]).numpy(), softmax(scores), rtol=1e-4, atol=1e-6)
+
+    def test_without_values_each_n_gram_counts_once(self) -> None:
+        model = bow(
+            valued=False, vocabulary_size=VOCABULARY, classes=2, config=TextModelConfig(), seed=0, output="linear"
+        )
+        ids, _, rows = valued_texts(30)
+        table, head = filled(model.get_layer("embedding")), model.get_layer("classes")
+        scores = (rows > 0) @ table @ head.kernel.numpy() + head.bias.numpy()
+        np.testing.assert_allclose(model(ids).numpy(), scores, rtol=1e-4, atol=1e-5)
+
+
+class TestMlp:
+    def test_the_first_layer_is_dense_over_the_bag(self) -> None:
+        config = TextModelConfig(hidden_units=(5, 3), model="mlp")
+        model = mlp(valued=True, vocabulary_size=VOCABULARY, classes=2, config=config, seed=0)
+        ids, values, rows = valued_texts(30)
+        first, second, head = (model.get_layer(name) for name in ("embedding", "hidden_1", "classes"))
+        hidden = np.maximum(rows @ first.table.numpy() + first.bias_weights.numpy(), 0)
+        hidden = np.maximum(hidden @ second.kernel.numpy() + second.bias.numpy(), 0)
+        expected = softmax(hidden @ head.kernel.numpy() + head.bias.numpy())
+        np.testing.assert_allclose(model([ids, values]).numpy(), expected, rtol=1e-4, atol=1e-6)
+
+    def test_a_saved_model_answers_the_same(self, tmp_path: Path) -> None:
+        config = TextModelConfig(hidden_units=(5,), activation="penalized_tanh", model="mlp")
+        model = mlp(valued=False, vocabulary_size=VOCABULARY, classes=2, config=config, seed=0)
+        model.save(tmp_path / "m.keras")
+        again = keras.saving.load_model(tmp_path / "m.keras", compile=False, safe_mode=True)
+        ids = padded(random_texts(30))
+        np.testing.assert_array_equal(model(ids).numpy(), again(ids).numpy())
