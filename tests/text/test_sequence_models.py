@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dlcli.core.backend import keras
 from dlcli.errors import UsageError
 from dlcli.text.config import SEQUENCE_MODELS, TextModelConfig
-from dlcli.text.defaults import MODEL_DEFAULTS, SEQUENCE_DEFAULTS
+from dlcli.text.defaults import MODEL_DEFAULTS, TRAINING_DEFAULTS
 from dlcli.text.sequence_layers import LocalMaxPooling, MaskedPooling, PaddingBehind, ReverseWords, SelfAttention
 from dlcli.text.sequence_models import build
 
@@ -240,7 +240,7 @@ class TestSettings:
         assert TextModelConfig(**filled.model_dump()) == filled, "the resolved settings are settings"
         assert TextModelConfig(model=name, units=7, dropout=0.0).resolved_model().units == 7
         assert TextModelConfig(model=name, units=7, dropout=0.0).resolved_model().dropout == 0.0
-        assert set(SEQUENCE_DEFAULTS[name]) >= {"lr", "batch_size", "max_length", "max_features", "epochs"}
+        assert set(TRAINING_DEFAULTS[name]) >= {"lr", "batch_size", "max_length", "max_features", "epochs"}
 
     def test_the_ngram_model_keeps_its_own_ways(self) -> None:
         assert TextModelConfig().resolved_model() == TextModelConfig()
