@@ -28,9 +28,9 @@ TINY = {
 
 def refused(outcome: Outcome, code: int, *words: str) -> None:
     """Assert that a command ended in one line with these words."""
-    assert (outcome.code, len(outcome.lines)) == (code, 1), outcome.err
+    assert outcome.code == code, outcome.err
     for word in words:
-        assert word in outcome.lines[0]
+        assert word in outcome.lines[-1]
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ class TestVectors:
         return np.asarray(table(run)[2 + terms.index(word)])
 
     def train(self, dlcli: Any, small: Path, vectors: Path, *flags: str) -> Any:
-        return dlcli("train-text", small, "--model", "cnn", "--units", "2", "--vectors", vectors, "--epochs", "2",
-                     "--out", "o", "--patience", "0", *flags)  # fmt: skip
+        return dlcli("train-text", small, "--model", "cnn", "--units", "2", "--vectors", vectors, "--epochs", "5",
+                     "--lr", "0.02", "--out", "o", "--patience", "0", *flags)  # fmt: skip
 
     def test_frozen_ones_stay_as_the_file_has_them(self, dlcli: Any, small: Path, vectors: Path) -> None:
         outcome = self.train(dlcli, small, vectors, "--freeze-embedding")
@@ -138,12 +138,12 @@ class TestVectors:
         np.testing.assert_array_equal(self.row(Path("o"), "bad"), np.float32([-1, 2, 0.125]))
         assert np.abs(self.row(Path("o"), "film")).max() < 0.06, "what the file lacks starts at random"
 
-    @pytest.mark.parametrize(("epochs", "moved"), [("1", True), ("2", False)])
+    @pytest.mark.parametrize(("epochs", "moved"), [("1", True), ("5", False)])
     def test_frozen_first_they_move_after_so_many_epochs(
         self, dlcli: Any, small: Path, vectors: Path, epochs: str, moved: bool
     ) -> None:
-        # The last epoch's weights: validation loss falls at each.
         assert self.train(dlcli, small, vectors, "--freeze-epochs", epochs, "--monitor", "loss").code == 0
+        assert record(Path("o"))["scores"]["best_epoch"] > 1
         assert np.any(self.row(Path("o"), "good") != np.float32([0.5, -0.25, 1])) == moved
 
     def test_another_dimension_is_refused(self, dlcli: Any, small: Path, vectors: Path) -> None:
@@ -164,7 +164,7 @@ class TestVectors:
         ("--ngrams two", ["--ngrams: expected a length such as 2, or a range such as 1-3, got 'two'"]),
         ("--min-df 200%", ["--min-df: expected a share between 0 and 1"]),
         ("--model lstm --kernel-sizes 3", ["--kernel-sizes does not go with --model lstm"]),
-        ("--model cnn --freeze-embedding", ["--freeze-embedding needs"]),
+        ("--model cnn --freeze-embedding", ["--freeze-embedding"]),
         ("--stop-words german.txt", ["there is no file 'german.txt'"]),
         ("--stem snowball:klingon", ["Snowball has no language 'klingon'", "swedish"]),
         ("--stem port", ["--stem: expected one of none, porter", "Did you mean 'porter'?"]),
@@ -177,12 +177,13 @@ def test_what_does_not_fit_is_refused(dlcli: Any, small: Path, flags: str, words
 
 
 def test_texts_of_which_nothing_is_left(dlcli: Any, tmp_path: Path) -> None:
-    rows = [{"text": word, "label": label} for n in range(8) for word, label in (("the", "a"), (f"word{n} x", "b"))]
+    stops = "the and of to in is it this".split()
+    rows = [{"text": stop, "label": "a"} for stop in stops] + [{"text": f"word{n} x", "label": "b"} for n in range(8)]
     flags = ("--stop-words", "sklearn", "--epochs", "1", "--val-split", "4", "--out", "o")
     outcome = dlcli("train-text", write_csv(tmp_path / "d.csv", rows), *flags)
     assert outcome.code == 0, outcome.err
     assert "nothing is left of 6 of 12 training texts after cleaning and cutting" in outcome.err
-    rows = [{"text": "the" if n % 2 else "and", "label": "ab"[n % 2]} for n in range(8)]
+    rows = [{"text": stop, "label": "ab"[n % 2]} for n, stop in enumerate(stops)]
     outcome = dlcli("train-text", write_csv(tmp_path / "e.csv", rows), *flags[:-1], "p")
     refused(outcome, 3, "no word is left of the 4 training texts")
 
@@ -190,20 +191,30 @@ def test_texts_of_which_nothing_is_left(dlcli: Any, tmp_path: Path) -> None:
 # Against scikit-learn, on the sample reviews.
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "hinge"])
-def test_bow_scores_as_scikit_learn_does(dlcli: Any, loss: str) -> None:
-    """Logistic regression and the linear SVM on TF-IDF weights of the same words: within two points on 1,000 texts."""
-    flags = ("--model", "bow", "--punctuation", "drop", "--loss", loss, "--lr", "0.1", "--epochs", "20")
-    assert dlcli("train-text", REVIEWS, *flags, "--patience", "4", "--out", "o").code == 0
-    ours = json.loads(dlcli("evaluate", "o", REVIEWS_TEST, "--json", "--no-baselines").out)["accuracy"]
+@pytest.mark.parametrize(
+    ("loss", "l2", "peer"),
+    [
+        # Of two mirrored columns of weights each pays half of what scikit-learn's single one does.
+        ("categorical_crossentropy", 1 / 3000, LogisticRegression(max_iter=1000)),
+        # The loss is the mean over two columns, each a machine of its own.
+        ("hinge", 1 / (4 * 3000), LinearSVC(loss="hinge", max_iter=20_000)),
+    ],
+)
+def test_bow_is_the_model_of_scikit_learn(dlcli: Any, loss: str, l2: float, peer: Any) -> None:
+    flags = "--model bow --punctuation drop --no-strip-html --epochs 60 --patience 0 --monitor loss --lr 0.05".split()
+    flags += ["--schedule", "cosine", "--loss", loss, "--l2", str(l2), "--val", REVIEWS_TEST]
+    smoothing = [] if loss == "hinge" else ["--label-smoothing", "0"]
+    assert dlcli("train-text", REVIEWS, *flags, *smoothing, "--out", "o").code == 0
+    ours = read_csv(dlcli("predict", "o", REVIEWS_TEST, "--proba").out)
     train, test = read_csv(REVIEWS), read_csv(REVIEWS_TEST)
     vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b")
-    matrix = vectorizer.fit_transform([row["text"] for row in train])
-    peer = (LogisticRegression(max_iter=1000) if loss != "hinge" else LinearSVC(loss="hinge", max_iter=10_000)).fit(
-        matrix, [row["label"] for row in train]
-    )
-    theirs = peer.score(vectorizer.transform([row["text"] for row in test]), [row["label"] for row in test])
-    assert ours == pytest.approx(theirs, abs=0.02)
+    peer.fit(vectorizer.fit_transform([row["text"] for row in train]), [row["label"] for row in train])
+    matrix = vectorizer.transform([row["text"] for row in test])
+    same = np.mean([row["prediction"] == label for row, label in zip(ours, peer.predict(matrix), strict=True)])
+    assert same > 0.985
+    if loss != "hinge":
+        probabilities = [float(row["p(pos)"]) for row in ours]
+        np.testing.assert_allclose(probabilities, peer.predict_proba(matrix)[:, 1], atol=0.03)
 
 
 def test_every_sequence_model_has_defaults() -> None:
