@@ -5,7 +5,7 @@ description = "..."
 summary = "..."               # printed at the end; ${train} is what the step prints, ${train.run} a field
 
 [shared]                      # values for all steps, changed by --set name=value
-data = "reviews.csv"
+data = "reviews.csv"          # data:NAME is a data set of the registry: fetched before the first step, if need be
 
 [[steps]]
 name = "train"
@@ -27,15 +27,17 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.progress import Progress
+from dlcli.datasets import DataSet, is_reference, referred
 from dlcli.errors import DlcliError, UsageError, nearest
 from dlcli.options import by_field, check_settings, flag, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
+from dlcli.verbs.shared.data_sets import obtain
 from dlcli.verbs.shared.result import Result
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
@@ -123,13 +125,15 @@ class Outcome:
 
 
 def run(recipe: Recipe, progress: Progress) -> Outcome:
-    """Run the steps in their order, in this process.
+    """Fetch the data sets that are missing, and run the steps in their order, in this process.
 
     Args:
         recipe: what `load` returned.
         progress: told of the steps' work.
     """
     outcome = Outcome(results={})
+    for entry in data_sets(recipe):
+        obtain(entry, progress)
     known = dict(recipe.shared)
     for number, step in enumerate(recipe.steps, start=1):
         progress.note(f"[{number}/{len(recipe.steps)}] {step.name}: dlcli {step.use}")
@@ -147,6 +151,28 @@ def run(recipe: Recipe, progress: Progress) -> Outcome:
     if recipe.summary:
         outcome.summary = str(fill(recipe.summary.strip(), known))
     return outcome
+
+
+def data_sets(recipe: Recipe) -> list[DataSet]:
+    """Return the data sets that the steps take as `data:NAME`, each once.
+
+    Raises:
+        UsageError: one that is not known.
+    """
+    found = {}
+    for step in recipe.steps:
+        model = find_verb(step.use).load().config
+        with _naming(f"step {step.name!r}"):
+            for field, value in by_field(model, step.with_).items():
+                kind = model.model_fields[field].annotation
+                if Path not in (kind, *get_args(kind)) or not recipe.shared.keys() >= set(_references(value)):
+                    continue
+                value = fill(value, recipe.shared)
+                for item in value if isinstance(value, list) else [value]:
+                    if is_reference(item):
+                        entry, _ = referred(item)
+                        found[entry.name] = entry
+    return list(found.values())
 
 
 def command_lines(recipe: Recipe) -> dict[str, str]:

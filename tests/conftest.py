@@ -46,8 +46,9 @@ def call(*arguments: object, stdin: str = "") -> Outcome:
 
 @pytest.fixture
 def dlcli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Return `call`, with an empty folder as the current one."""
+    """Return `call`, with an empty folder as the current one, and none of this user's data sets."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DLCLI_HOME", str(tmp_path / "home"))
     return call
 
 

@@ -150,6 +150,19 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "dry_run": True,
         },
     ),
+    "check": (
+        "a.csv b.csv --text-column review --label-column stars --encoding cp1252 --show 3 --exact --allow leaks"
+        " --allow blank-text",
+        {
+            "data": (Path("a.csv"), Path("b.csv")),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+            "show": 3,
+            "exact": True,
+            "allow": ("leaks", "blank-text"),
+        },
+    ),
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
     "evaluate": (
@@ -225,6 +238,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "inspect": ("runs/r", {"run": Path("runs/r")}),
     "doctor": ("", {}),
+    "data": (
+        "fetch imdb mine --mirror https://host/pub --force",
+        {"action": "fetch", "names": ("imdb", "mine"), "mirror": "https://host/pub", "force": True},
+    ),
     "run": (
         "quickstart --set train.epochs=2 --set data=d.csv --dry-run",
         {"recipe": "quickstart", "set": ("train.epochs=2", "data=d.csv"), "dry_run": True},
@@ -271,6 +288,7 @@ def test_every_verb_has_its_flags_tested() -> None:
     [
         ("train-text TINY --epochs 1 --out o", {"run", "items", "labels", "accuracy", "loss", "best_epoch", "seconds"}),
         ("train-text TINY --dry-run", {"run", "items", "labels", "parameters"}),
+        ("check TINY TEST", {"data", "findings", "errors", "warnings"}),
         ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "metrics", "classes", "confusion", "baselines"}),
         ("compare RUN COPY --on TEST", {"runs", "settings", "data", "n", "paired"}),
         ("predict RUN --text good --text bad", {"run", "labels", "predictions"}),
@@ -279,8 +297,9 @@ def test_every_verb_has_its_flags_tested() -> None:
         ("export RUN --out served --verify 2", {"run", "out", "format", "verified", "largest_difference"}),
         ("inspect RUN", {"status", "model", "labels", "data", "scores", "config", "history", "evaluations"}),
         ("doctor", {"dlcli", "python", "packages", "devices", "problems"}),
+        ("data", {"action", "data_sets"}),
         ("run", {"steps"}),
-        ("run quickstart --dry-run", {"recipe", "steps"}),
+        ("run quickstart --dry-run", {"recipe", "steps", "data_sets"}),
     ],
 )
 def test_json_is_one_object_and_quiet_is_quiet(

@@ -26,7 +26,13 @@ def test_wheel_lays_data_inside_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"dlcli"}
-    for part in ("pipelines/quickstart.toml", "sample_data/reviews.csv", "pretrained/README.md", "cli.py"):
+    for part in (
+        "pipelines/quickstart.toml",
+        "pipelines/data/imdb.toml",
+        "sample_data/reviews.csv",
+        "pretrained/README.md",
+        "cli.py",
+    ):
         assert f"dlcli/{part}" in names
 
 

@@ -8,11 +8,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import SurroundingsError, from_os_error
+from dlcli.errors import SurroundingsError, UsageError, from_os_error
 
 
 @contextlib.contextmanager
@@ -29,10 +29,32 @@ def replacing(path: Path) -> Iterator[Path]:
         SurroundingsError: the disk is full or not writable; `path` is as it was.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         yield temporary
-        _flush(temporary)
+        commit(temporary, path)
+    except OSError as error:
+        raise from_os_error(error, path) from error
+    finally:
+        _remove(temporary)
+
+
+def commit(temporary: Path, path: Path, *, flush_each: bool = True) -> None:
+    """Flush a finished file or folder and rename it to `path`, which it replaces.
+
+    Args:
+        temporary: what was written, beside `path`.
+        path: its name from now on.
+        flush_each: False flushes all of the machine at once, where that is possible: for folders of very many files.
+
+    Raises:
+        SurroundingsError: the disk is full or not writable; `path` is as it was.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    try:
+        if flush_each or not hasattr(os, "sync"):
+            _flush(temporary)
+        else:
+            os.sync()
         if path.is_dir():  # A folder cannot be renamed onto a full one.
             path.rename(aside)
         temporary.replace(path)
@@ -40,7 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise from_os_error(error, path) from error
     finally:
-        _remove(temporary)
+        if aside.exists() and not path.exists():
+            aside.rename(path)
         _remove(aside)
 
 
@@ -96,6 +119,26 @@ def require_writable_parent(path: Path, *, keep: bool = True) -> None:
         raise SurroundingsError(
             f"cannot write to {path.parent} ({error.strerror})", hint="Choose another place with --out"
         ) from error
+
+
+def require_free_file(path: Path, *, option: str, endings: Collection[str], force: bool) -> None:
+    """Find out before any work whether a file can be made.
+
+    Args:
+        path: the file.
+        option: which names it.
+        endings: one of which it must have, such as `.csv`; none for any.
+        force: whether a file that stands there may be replaced.
+
+    Raises:
+        UsageError: it has another ending.
+        SurroundingsError: it is there already, or cannot be made.
+    """
+    if endings and path.suffix.lower() not in endings:
+        raise UsageError(f"{option}: expected a file ending in {', '.join(endings)}, got {path}")
+    if path.exists() and not force:
+        raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
+    require_writable_parent(path)
 
 
 def _flush(path: Path) -> None:

@@ -113,7 +113,7 @@ def train(
                 if order:
                     _fit_epoch(model, dataset, len(order), steps)
                 scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
-                _end_epoch(scores, steps, run)
+                _end_epoch(scores, steps)
             except Diverged:
                 problem = _describe_divergence(steps)
                 break
@@ -195,7 +195,7 @@ def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: 
     )
 
 
-def _end_epoch(scores: dict[str, float], steps: Steps, run: Run) -> None:
+def _end_epoch(scores: dict[str, float], steps: Steps) -> None:
     """Judge an epoch and add it to the history."""
     state, optimizer = steps.state, steps.model.optimizer
     record = {

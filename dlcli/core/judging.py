@@ -78,7 +78,8 @@ def judge_epoch(state: TrainingState, record: dict[str, float], config: Training
     else:
         state.wait += 1
         state.plateau_wait += 1
-    if config.schedule == "plateau" and state.plateau_wait >= (config.plateau_patience or 1):
+    waits = config.plateau_epochs()
+    if waits is not None and state.plateau_wait >= waits:
         state.plateau_factor *= config.plateau_factor or 0.5
         state.plateau_wait = 0
     defined = {name: value if math.isfinite(value) else None for name, value in record.items()}

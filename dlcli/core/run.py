@@ -102,6 +102,12 @@ def read_record(path: Path) -> RunRecord:
     return record
 
 
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Return a record for each epoch that a run has trained, finished or not."""
+    file = path / HISTORY
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
 def open_finished(path: Path) -> RunRecord:
     """Read the record of a finished run, and check every file that it vouches for.
 

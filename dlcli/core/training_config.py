@@ -184,6 +184,10 @@ class ScheduleConfig(_Choices):
     )
     plateau_patience: int | None = option(None, "Epochs without a better score before plateau does so (1).", ge=1)
 
+    def plateau_epochs(self) -> int | None:
+        """Return how many epochs without a better score lower the rate; None where the schedule is no plateau."""
+        return (self.plateau_patience or 1) if self.schedule == "plateau" else None
+
 
 class LossConfig(_Choices):
     """What is made small."""
@@ -310,15 +314,15 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
                 f"the schedule is longer than the training: --decay-epochs {self.decay_epochs:g} of "
                 f"--epochs {self.epochs}"
             )
-        if self.schedule == "plateau" and (self.plateau_patience or 1) >= self.epochs:
+        waits = self.plateau_epochs()
+        if waits is not None and waits >= self.epochs:
             raise ValueError(
-                f"the schedule is longer than the training: --plateau-patience {self.plateau_patience or 1} epochs "
+                f"the schedule is longer than the training: --plateau-patience {waits} epochs "
                 f"without a better score, --epochs {self.epochs}"
             )
-        if self.schedule == "plateau" and 0 < self.patience <= (self.plateau_patience or 1):
+        if waits is not None and 0 < self.patience <= waits:
             raise ValueError(
-                f"--patience {self.patience} ends the training before --plateau-patience {self.plateau_patience or 1} "
-                "can lower the rate"
+                f"--patience {self.patience} ends the training before --plateau-patience {waits} can lower the rate"
             )
         if self.accumulate > 1 and "," in self.device:
             raise ValueError(f"--accumulate is for one device, got --device {self.device}")
@@ -365,8 +369,12 @@ class LayerConfig(Config):
         "First weights: glorot_uniform, he_normal, 'random_normal:stddev=0.02' and others; without it the model's own.",
         metavar="NAME",
     )
-    dropout: float = option(
-        0.0, "Share of units that is left out at a training step, before each dense layer.", ge=0, lt=1
+    dropout: float | None = option(
+        None,
+        "Share of units that is left out at a training step, before each dense layer; without it the model's own, "
+        "mostly 0.",
+        ge=0,
+        lt=1,
     )
     l1: float = option(0.0, "Penalty on the size of weights.", ge=0)
     l2: float = option(0.0, "Penalty on the squares of weights.", ge=0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.core.run import HISTORY, RunRecord
+from dlcli.core.run import RunRecord
 from dlcli.errors import UsageError
 from dlcli.results import paired
 from dlcli.results.threshold import validation_outputs
@@ -34,11 +34,6 @@ def _of_the_data(record: RunRecord) -> dict[str, Any]:
         "training items": record.data.get("training"),
         "data fingerprint": str(record.data.get("fingerprint", ""))[:8],
     }
-
-
-def history(run: Path) -> list[dict[str, Any]]:
-    """Return the epochs of a run."""
-    return [json.loads(line) for line in (run / HISTORY).read_text(encoding="utf-8").splitlines()]
 
 
 def validation_answers(runs: Mapping[str, tuple[Path, RunRecord]], best: str) -> tuple[dict[str, Right], list[str]]:

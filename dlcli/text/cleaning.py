@@ -16,11 +16,10 @@ import numpy as np
 
 from dlcli.core.backend import tf
 from dlcli.text.config import CleaningConfig
+from dlcli.text.normalise import HTML
 from dlcli.text.words import DROPPED, WordTable
 
-# Tags (a letter, / or ! follows the bracket, so that "<3" and "a < b" stay), entities, and white space that
-# TensorFlow's split does not know; NUL, at which its lower-casing would stop.
-_HTML = r"</?[A-Za-z!][^<>]*>|&[A-Za-z][A-Za-z0-9]{1,7};|&#[0-9]{1,7};|&#[Xx][0-9A-Fa-f]{1,6};"
+# White space that TensorFlow's split does not know; NUL, at which its lower-casing would stop.
 _SPACES = r"[\x{00}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200B}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]"
 _URL = r"(?i)\b(?:https?://|www\.)[^\s<>\"]+"
 _WORD = r"\p{L}\p{M}\p{N}_"
@@ -76,7 +75,7 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         """
         config = self.config
         if config.strip_html:
-            texts = tf.strings.regex_replace(texts, f"{_HTML}|{_SPACES}", " ")
+            texts = tf.strings.regex_replace(texts, f"{HTML}|{_SPACES}", " ")
         else:
             texts = tf.strings.regex_replace(texts, _SPACES, " ")
         if config.strip_urls:

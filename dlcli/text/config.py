@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
 from dlcli.core.config import Config, Counts, ShareOrCount, flag, option
 from dlcli.core.training_config import LayerConfig
+from dlcli.text.defaults import MODEL_DEFAULTS
 
 _LONGEST_NGRAM = 8
 # What stands for a text before the models that read bags of n-grams, the default first; all others read ids.
@@ -49,6 +52,22 @@ class TrainedTextConfig(Config):
 
     text_column: str | None = option(None, "Column of the text; without it that of the training.", metavar="NAME")
     encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
+
+
+class TrainedLabelledTextConfig(TrainedTextConfig):
+    """How texts and labels are read for a run."""
+
+    section = "Data"
+
+    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
+
+    def columns(self, trained: Mapping[str, Any]) -> TextDataConfig:
+        """Return how to read the data, given the settings of the training."""
+        return TextDataConfig(
+            text_column=self.text_column or trained["text_column"],
+            label_column=self.label_column or trained["label_column"],
+            encoding=self.encoding,
+        )
 
 
 class CleaningConfig(Config):
@@ -158,29 +177,119 @@ class TextPipelineConfig(CleaningConfig):
         return self.features == "ids"
 
 
+_RECURRENT = ("rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm")
+_CONVOLUTIONAL = ("cnn", "cnn-lstm")
+SEQUENCE_MODELS = tuple(MODEL_DEFAULTS)
+"""The models that read a text's words in their order."""
+
+# Which models take a setting; what is not listed goes with all.
+_TAKEN_BY: dict[str, tuple[str, ...]] = {
+    "embedding_dim": ("ngram", *SEQUENCE_MODELS),
+    "ngram_dropout": ("ngram",),
+    "hidden_units": ("ngram", "mlp", *SEQUENCE_MODELS),
+    "units": SEQUENCE_MODELS,
+    "layers": (*_RECURRENT, "transformer"),
+    "kernel_sizes": _CONVOLUTIONAL,
+    "recurrent_dropout": _RECURRENT,
+    "embedding_dropout": SEQUENCE_MODELS,
+    "pooling": SEQUENCE_MODELS,
+    "heads": ("transformer",),
+    "vectors": SEQUENCE_MODELS,
+    "freeze_embedding": SEQUENCE_MODELS,
+    "freeze_epochs": SEQUENCE_MODELS,
+}
+# Models with an activation of their own, also without dense layers.
+_ACTIVATED = (*_CONVOLUTIONAL, "transformer")
+
+
 class TextModelConfig(LayerConfig):
-    """Which model, and its settings."""
+    """Which model, and its settings; `resolved_model` fills in what was not given."""
 
     section = "Model"
 
-    model: Literal["ngram", "bow", "mlp"] = option("ngram", "The model: 'ngram' averages n-gram embeddings, as fastText does.")
+    model: Literal[
+        "bow", "ngram", "mlp", "cnn", "rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm", "transformer"
+    ] = option(
+        "ngram",
+        "The model: 'bow' a linear one on a bag of words, 'ngram' averages n-gram embeddings, as fastText does, 'mlp' "
+        "has dense layers on a bag of words; the others read the words in their order.",
+    )
 
     embedding_dim: int | None = option(
         None,
-        "Size of an n-gram's embedding; without it 64 before hidden layers, else 1 for two classes, and the number of "
-        "classes (at most 64) for more.",
+        "Size of the embedding of an n-gram or a word; without it the model's own: for ngram 64 before hidden layers, "
+        "else 1 for two classes, and the number of classes (at most 64) for more.",
         ge=1,
     )
     ngram_dropout: float = option(0.0, "Share of each text's n-grams that is left out at a training step.", ge=0, lt=1)
     hidden_units: Counts = option(
         (), "Sizes of hidden layers between embedding and classes, such as 64,32 (Iyyer et al. 2015).", metavar="SIZES"
     )
+    units: int | None = option(
+        None,
+        "Units of a recurrent layer in each direction, filters of a convolution of each width, width of the "
+        "transformer's hidden layer; without it the model's own.",
+        ge=1,
+    )
+    layers: int | None = option(None, "Recurrent or transformer layers, one on the other (1).", ge=1)
+    kernel_sizes: Counts = option(
+        (),
+        "Widths of the convolution in words, such as 3,4,5, side by side (Kim 2014); cnn-lstm takes one.",
+        metavar="SIZES",
+    )
+    recurrent_dropout: float = option(
+        0.0,
+        "Share of a recurrent layer's units whose memory is left out, the same ones at each word of a text (Gal & "
+        "Ghahramani 2016).",
+        ge=0,
+        lt=1,
+    )
+    embedding_dropout: float | None = option(
+        None,
+        "Share of the embedding's dimensions that is left out, the same ones for each word of a text; without it the "
+        "model's own.",
+        ge=0,
+        lt=1,
+    )
+    pooling: Literal["max", "mean", "last"] | None = option(
+        None, "How the outputs for the words become one: largest, mean, or that for the last word; without it max."
+    )
+    heads: int | None = option(None, "Heads of the transformer's attention (4).", ge=1)
+    vectors: Path | None = option(
+        None, "File of pretrained word vectors that the embedding starts with, such as GloVe's.", metavar="FILE"
+    )
+    freeze_embedding: bool = option(False, "Do not train the embedding.")
+    freeze_epochs: int | None = option(None, "Do not train the embedding in the first epochs, this many.", ge=1)
 
     @model_validator(mode="after")
-    def _hidden(self) -> Self:
+    def _fitting_the_model(self) -> Self:
+        for name, takers in _TAKEN_BY.items():
+            if getattr(self, name) and self.model not in takers:
+                raise ValueError(f"{flag(name)} does not go with --model {self.model}; it goes with {', '.join(takers)}")
         for name in ("activation", "activity_l1", "activity_l2"):
-            if getattr(self, name) and not self.hidden_units:
+            taken = name == "activation" and self.model in _ACTIVATED
+            if getattr(self, name) and not self.hidden_units and self.model != "mlp" and not taken:
+                raise ValueError(f"{flag(name)} is for hidden layers: give --hidden-units too, such as 64")
+        if self.model == "cnn-lstm" and len(self.kernel_sizes) > 1:
+            raise ValueError(f"--model cnn-lstm takes one of --kernel-sizes, got {len(self.kernel_sizes)}")
+        if self.pooling == "last" and self.model not in _RECURRENT:
+            raise ValueError(f"--pooling last does not go with --model {self.model}; it goes with {', '.join(_RECURRENT)}")
+        if self.freeze_embedding and self.freeze_epochs:
+            raise ValueError("--freeze-embedding and --freeze-epochs do not go together: it is frozen throughout")
+        if self.freeze_embedding and not self.vectors:
+            raise ValueError("--freeze-embedding needs --vectors: random ones would never be trained")
+        if self.model == "transformer":
+            filled = self.resolved_model()
+            if filled.embedding_dim and filled.heads and filled.embedding_dim % filled.heads:
                 raise ValueError(
-                    f"--{name.replace('_', '-')} is for hidden layers: give --hidden-units too, such as 64"
+                    f"--heads {filled.heads} must divide the size of the embedding, {filled.embedding_dim}"
                 )
         return self
+
+    def resolved_model(self) -> Self:
+        """Return the settings with a sequence model's defaults filled in; vectors bring a dimension of their own."""
+        own = MODEL_DEFAULTS.get(self.model, {})
+        missing = {name: value for name, value in own.items() if getattr(self, name) in (None, ())}
+        if self.vectors is not None and self.embedding_dim is None:
+            missing.pop("embedding_dim", None)
+        return self.model_copy(update=missing)

@@ -49,9 +49,7 @@ class TextDomain:
         progress.begin(f"reading the n-grams of {len(items):,} texts")
         pipeline, inputs = TextPipeline.adapt(items, self.pipeline)
         progress.detail(f"{len(pipeline.vocabulary):,} n-grams, {len(inputs.ids) / len(items):.0f} a text")
-        model = models.build(
-            self.model, pipeline, inputs, labels, classes=classes, seed=self.seed, output=self.output
-        )
+        model = models.build(self.model, pipeline, inputs, labels, classes=classes, seed=self.seed, output=self.output)
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
 
 

@@ -87,14 +87,15 @@ class EncodedTexts:
 
     def dataset(self, numbers: tf.data.Dataset) -> tf.data.Dataset:
         """Return the batches of the given rows: int32 (rows, width) ids, padded with 0, and their values if any."""
-        return numbers.map(self._batch, num_parallel_calls=2)
+        texts = self.ragged
+        return numbers.map(lambda rows: self._batch(texts, rows), num_parallel_calls=2)
 
-    def _batch(self, rows: tf.Tensor) -> Any:
+    def _batch(self, texts: Ids, rows: tf.Tensor) -> Any:
         width: tf.Tensor | int = -1
         if self.widths:
             longest = tf.reduce_max(tf.gather(self.lengths, rows))
             width = tf.gather(self.widths, tf.searchsorted(tf.constant(self.widths, tf.int64), [longest]))[0]
-        some = Ids(*(None if part is None else tf.gather(part, rows) for part in self.ragged))
+        some = Ids(*(None if part is None else tf.gather(part, rows) for part in texts))
         return some.padded(padding=self.padding, width=width)
 
     def only(self, kept: np.ndarray[Any, Any]) -> EncodedTexts:

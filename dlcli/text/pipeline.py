@@ -1,7 +1,7 @@
 """Raw text to ids, once, as one TensorFlow graph: training, evaluation, prediction and exports all run it.
 
-    text -> words -> keys -> n-grams' keys -> a bag of ids, each n-gram of a text once, with its value
-                          -> a sequence of ids, one a word, for models that read words in their order
+text -> words -> keys -> n-grams' keys -> a bag of ids, each n-gram of a text once, with its value
+-> a sequence of ids, one a word, for models that read words in their order
 """
 
 from __future__ import annotations
@@ -221,9 +221,7 @@ def _candidates(
     by_texts = config.min_df is not None or config.max_df is not None
     # What is in so many texts occurs at least as often.
     least = max(config.min_count, math.ceil(_documents(config.min_df, texts) or 0))
-    keys, counts = most_frequent(
-        counters, min_count=least, max_features=None if by_texts else config.max_features
-    )
+    keys, counts = most_frequent(counters, min_count=least, max_features=None if by_texts else config.max_features)
     if not len(keys):
         if not len(read.numbers):
             raise DataError(f"no word is left of the {texts} training texts", hint="Clean less")
@@ -239,7 +237,9 @@ def _kept(found: np.ndarray[Any, Any], config: TextPipelineConfig, *, texts: int
     least, most = _documents(config.min_df, texts), _documents(config.max_df, texts)
     kept = np.flatnonzero((found >= (least or 0)) & (found <= (texts if most is None else most)))
     if not len(kept):
-        raise DataError(f"no word is left: none is in {least or 0:g} to {most or texts:g} of the {texts} training texts")
+        raise DataError(
+            f"no word is left: none is in {least or 0:g} to {most or texts:g} of the {texts} training texts"
+        )
     return kept[: config.max_features]
 
 

@@ -12,7 +12,7 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TextDataConfig, TrainedTextConfig
+from dlcli.text.config import TrainedLabelledTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import IntervalConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     _Runs = dict[str, tuple[Path, RunRecord]]
 
 
-class CompareConfig(IntervalConfig, TrainedTextConfig):
+class CompareConfig(IntervalConfig, TrainedLabelledTextConfig):
     """All settings of a comparison."""
 
     section = "Data"
@@ -35,7 +35,6 @@ class CompareConfig(IntervalConfig, TrainedTextConfig):
     on: Path | None = option(
         None, "Labelled data to score the runs on, as evaluate takes it; without it validation counts.", metavar="DATA"
     )
-    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
     plot: Path | None = option(None, "Draw the histories of all runs into this .png.", metavar="FILE")
     force: bool = option(False, "Replace the file at --plot.")
 
@@ -138,10 +137,13 @@ def compare(config: CompareConfig, progress: Progress) -> CompareResult:
     Returns:
         the runs with their scores, and each beside the best.
     """
+    from dlcli.core.files import require_free_file
+    from dlcli.core.run import read_history
     from dlcli.results import compare as comparing
 
     runs = _usable(config.runs, progress)
-    _require_plot(config)
+    if config.plot is not None:
+        require_free_file(config.plot, option="--plot", endings=(".png",), force=config.force)
     records = {name: record for name, (_, record) in runs.items()}
     result = CompareResult(
         runs=[
@@ -177,7 +179,7 @@ def compare(config: CompareConfig, progress: Progress) -> CompareResult:
         from dlcli.core.plots import draw_histories
 
         progress.begin("drawing the histories")
-        draw_histories({name: comparing.history(path) for name, (path, _) in runs.items()}, config.plot)
+        draw_histories({name: read_history(path) for name, (path, _) in runs.items()}, config.plot)
     return result
 
 
@@ -209,18 +211,6 @@ def _usable(paths: tuple[Path, ...], progress: Progress) -> _Runs:
     return {path.name if unique else str(path): (path, record) for path, record in found.items()}
 
 
-def _require_plot(config: CompareConfig) -> None:
-    from dlcli.core.files import require_writable_parent
-
-    if config.plot is None:
-        return
-    if config.plot.suffix.lower() != ".png":
-        raise UsageError(f"--plot: expected a file ending in .png, got {config.plot}")
-    if config.plot.exists() and not config.force:
-        raise SurroundingsError(f"{config.plot} exists already", hint="Add --force to replace it")
-    require_writable_parent(config.plot)
-
-
 def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress: Progress) -> dict[str, Any]:
     """Score the runs on the same items; return which items each has right, bool (n,) by name."""
     import numpy as np
@@ -231,12 +221,7 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
     assert result.data is not None
     progress.begin(f"reading {result.data}")
     _, first = next(iter(runs.values()))
-    columns = TextDataConfig(
-        text_column=config.text_column or first.config["text_column"],
-        label_column=config.label_column or first.config["label_column"],
-        encoding=config.encoding,
-    )
-    stream = LabelledStream(result.data, columns, first.labels)
+    stream = LabelledStream(result.data, config.columns(first.config), first.labels)
     progress.begin("loading the runs")
     answerers = [Answerer(path, first.labels) for path, _ in runs.values()]
     kept: list[list[Any]] = [[] for _ in answerers]

@@ -14,12 +14,12 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import GateError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TextDataConfig, TrainedTextConfig
+from dlcli.text.config import TrainedLabelledTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import GateConfig, IntervalConfig, Threshold
 from dlcli.verbs.shared.result import Result, facts
-from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
+from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dlcli.results.baselines import Answers
 
 
-class EvaluateConfig(GateConfig, IntervalConfig, TrainedTextConfig):
+class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledTextConfig):
     """All settings of an evaluation."""
 
     section = "Data"
@@ -35,11 +35,11 @@ class EvaluateConfig(GateConfig, IntervalConfig, TrainedTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path = option(
         ...,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (test/ is understood).",
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (test/ is understood); or "
+        "data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )
-    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
     slice: tuple[str, ...] = option(
         (), "Score the rows of each value of this column too; may be given several times.", metavar="COLUMN"
     )
@@ -144,12 +144,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     progress.begin(f"reading {data}")
     from dlcli.results.answers import Answerer, LabelledStream
 
-    columns = TextDataConfig(
-        text_column=config.text_column or record.config["text_column"],
-        label_column=config.label_column or record.config["label_column"],
-        encoding=config.encoding,
-    )
-    stream = LabelledStream(data, columns, record.labels, slices=config.slice)
+    stream = LabelledStream(data, config.columns(record.config), record.labels, slices=config.slice)
     if config.save_predictions is not None:
         require_no_answers(stream.columns, data, probabilistic=record.probabilistic)
 
@@ -210,6 +205,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
 
 def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> None:
     """Refuse, before any work, settings that do not go with the run or the data."""
+    from dlcli.core.files import require_free_file
     from dlcli.core.metric_names import NEEDS_PROBABILITIES
     from dlcli.core.run import read_record
     from dlcli.results.answers import require_same_labels
@@ -226,7 +222,7 @@ def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> N
     if config.better_than is not None:
         require_same_labels(config.run, record.labels, config.better_than, read_record(config.better_than).labels)
     if config.save_predictions is not None:
-        require_free(config.save_predictions, option="--save-predictions", force=config.force)
+        require_free_file(config.save_predictions, option="--save-predictions", endings=FORMATS, force=config.force)
 
 
 def _chosen_threshold(config: EvaluateConfig, record: RunRecord) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
+from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
@@ -84,7 +85,7 @@ def _texts(config: ExportConfig, trained: dict[str, Any]) -> list[str]:
     """Read the texts to verify with: spread over the data, not its first rows alone."""
     from dlcli.text.read import read_texts
 
-    path = config.verify_data or Path(trained["data"])
+    path = resolve_input(config.verify_data or Path(trained["data"]))
     if not path.exists():
         raise UsageError(f"--verify needs texts, and {path} does not exist", hint="Name some with --verify-data")
     column = config.text_column or trained["text_column"]

@@ -77,17 +77,15 @@ def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
         config: which run.
         progress: told nothing: it is quick.
     """
-    from dlcli.core.run import HISTORY, open_finished, read_record
+    from dlcli.core.run import open_finished, read_history, read_record
 
     record = read_record(config.run)
     if record.status == "finished":
         open_finished(config.run)
-    history = config.run / HISTORY
-    lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
     evaluations = sorted((config.run / "evaluations").glob("*.json"))
     return InspectResult(
         run=config.run,
-        history=[json.loads(line) for line in lines],
+        history=read_history(config.run),
         evaluations=[json.loads(file.read_text(encoding="utf-8")) for file in evaluations],
         **record.model_dump(include=set(InspectResult.model_fields) & set(type(record).model_fields) - {"schema_"}),
     )

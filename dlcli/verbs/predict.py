@@ -19,7 +19,7 @@ from dlcli.resources import resolve_input
 from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, table
-from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_free, require_no_answers, write_rows
+from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
 
 # Texts that are classified together: a table of any length streams through in bounded memory.
 _CHUNK = 16_384
@@ -34,7 +34,8 @@ class PredictConfig(TrainedTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, a folder of .txt files, or - for stdin, one text a line.",
+        "A CSV, TSV or JSONL file, a folder of .txt files, data:NAME/PART (see dlcli data), or - for stdin, one text a "
+        "line.",
         argument=True,
         metavar="DATA",
     )
@@ -97,14 +98,14 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     Returns:
         the predictions, as a stream; already written when `out` is given.
     """
-    from dlcli.core.files import replacing
+    from dlcli.core.files import replacing, require_free_file
     from dlcli.core.run import read_record
 
     record = read_record(config.run)
     if config.out is not None:
         # Without an ending it is as DATA is.
         named = config.format is not None or not config.out.suffix
-        require_free(config.out, option="--out", force=config.force, any_ending=named)
+        require_free_file(config.out, option="--out", endings=() if named else FORMATS, force=config.force)
     column = config.text_column or record.config["text_column"]
     rows = _rows(config, column)
     first = next(rows, None)

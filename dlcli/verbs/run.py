@@ -26,7 +26,7 @@ class RunConfig(Config):
         "Change a setting: train.epochs=2, or a shared value: data=PATH. May be given several times.",
         metavar="KEY=VALUE",
     )
-    dry_run: bool = option(False, "Check the recipe and show its steps; run nothing.")
+    dry_run: bool = option(False, "Check the recipe and show its steps; run nothing, fetch nothing.")
 
 
 class RunResult(Result):
@@ -34,6 +34,8 @@ class RunResult(Result):
 
     recipe: str
     steps: dict[str, Any]
+    data_sets: list[str] = Field(default_factory=list)
+    """Of the registry, that the steps take."""
     summary: str = Field(exclude=True)
     failed: DlcliError | None = Field(None, exclude=True)
 
@@ -48,7 +50,7 @@ class RunResult(Result):
 
 
 def run(config: RunConfig, progress: Progress) -> RunResult:
-    """Run a recipe's steps, or show what they would be.
+    """Fetch the data sets that a recipe names and run its steps, or show what would be done.
 
     Args:
         config: which recipe, and what to change in it.
@@ -63,13 +65,18 @@ def run(config: RunConfig, progress: Progress) -> RunResult:
         titles = {name: recipes.load(path).title for name, path in recipes.shipped().items()}
         return RunResult(recipe="", steps=titles, summary=facts(list(titles.items())))
     recipe = recipes.load(recipes.find(config.recipe), config.set)
+    entries = recipes.data_sets(recipe)
+    names = [entry.name for entry in entries]
     if config.dry_run:
         commands = recipes.command_lines(recipe)
-        return RunResult(recipe=config.recipe, steps=commands, summary="\n".join(commands.values()))
+        first = [f"dlcli data fetch {entry.name}" for entry in entries if not entry.here]
+        summary = "\n".join([*first, *commands.values()])
+        return RunResult(recipe=config.recipe, steps=commands, data_sets=names, summary=summary)
     outcome = recipes.run(recipe, progress)
     return RunResult(
         recipe=config.recipe,
         steps={name: result.model_dump(mode="json", by_alias=True) for name, result in outcome.results.items()},
+        data_sets=names,
         summary=outcome.summary,
         failed=outcome.failed,
     )

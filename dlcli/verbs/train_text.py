@@ -26,7 +26,8 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ count).",
+        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (train/ and val/ count); or "
+        "data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )

@@ -126,6 +126,16 @@ def test_a_folder_that_failed_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").write_bytes(b"old")
+    monkeypatch.setattr(Path, "replace", fail(errno.EACCES))
+    with pytest.raises(SurroundingsError, match="Permission denied"), replacing(tmp_path / "model") as temporary:
+        temporary.mkdir()
+        (temporary / "new").write_bytes(b"new")
+    assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*"))] == ["model", "model/old"]
+
+
 def test_sha256_is_that_of_hashlib(tmp_path: Path) -> None:
     content = os.urandom(3_000_000)
     (tmp_path / "x").write_bytes(content)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dlcli.core.backend import keras
-from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.bag_models import BagEmbedding, NgramWeights, bow, mlp, naive_bayes_weights, ngram
+from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.pipeline import TextPipeline
 from text import reference

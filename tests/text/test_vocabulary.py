@@ -51,7 +51,9 @@ def test_saved_terms_and_counts_come_back(tmp_path: Path) -> None:
     assert (tmp_path / "v.tsv").read_text(encoding="utf-8").startswith(start)
 
 
-@pytest.mark.parametrize("content", ["", "good\t1\t1\n", "good\n", "good\tmany\t1\n", "good\t1\n", "good\t1\t1\n\nbad\t1\t1\n"])
+@pytest.mark.parametrize(
+    "content", ["", "good\t1\t1\n", "good\n", "good\tmany\t1\n", "good\t1\n", "good\t1\t1\n\nbad\t1\t1\n"]
+)
 def test_other_lines_are_a_value_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "v.tsv").write_text("term\tcount\ttexts\n" * (content != "good\t1\t1\n") + content)
     with pytest.raises(ValueError, match="invalid literal|not enough values|expected the header"):

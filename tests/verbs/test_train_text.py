@@ -60,7 +60,8 @@ def test_the_record(run: Path) -> None:
     assert found["data"]["training"] + found["data"]["validation"] == len(read_csv(REVIEWS))
     assert found["seed"] == found["config"]["seed"] == 0
     assert found["config"]["data"] == str(REVIEWS)
-    assert found["config"]["ngrams"] == 2
+    assert found["config"]["ngrams"] == [1, 2]
+    assert found["config"]["features"] == "binary"
     assert not {"out", "force", "resume", "dry_run"} & found["config"].keys()
     assert {"dlcli", "python", "tensorflow", "keras", "numpy"} <= found["machine"]["versions"].keys()
     assert found["machine"]["threads"] >= 1
@@ -115,20 +116,21 @@ def test_the_vocabulary_counts_the_training_texts(dlcli: Command, tmp_path: Path
     train(dlcli, write_csv(tmp_path / "a.csv", data), "o", "--val-split", "2", "--min-count", "2")
     lines = Path("o/pipeline/vocabulary.tsv").read_text().splitlines()
     assert {tuple(line.split("\t")) for line in lines} == {
-        ("film", "10"),
-        ("good", "5"),
-        ("bad", "5"),
-        ("good film", "5"),
-        ("bad film", "5"),
+        ("term", "count", "texts"),
+        ("film", "10", "10"),
+        ("good", "5", "5"),
+        ("bad", "5", "5"),
+        ("good film", "5", "5"),
+        ("bad film", "5", "5"),
     }
-    assert lines[0] == "film\t10"
+    assert lines[:2] == ["term\tcount\ttexts", "film\t10\t10"]
 
 
 def test_max_features_keeps_the_most_frequent(dlcli: Command, small: Path, small_run: Path) -> None:
     train(dlcli, small, "o", "--max-features", "50")
     kept = Path("o/pipeline/vocabulary.tsv").read_text().splitlines()
-    assert len(kept) == 50
-    assert kept == (small_run / "pipeline/vocabulary.tsv").read_text().splitlines()[:50]
+    assert len(kept) == 1 + 50
+    assert kept == (small_run / "pipeline/vocabulary.tsv").read_text().splitlines()[: 1 + 50]
 
 
 def test_without_out_the_run_is_below_runs(dlcli: Command, tiny: Path) -> None:

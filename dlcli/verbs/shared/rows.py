@@ -5,34 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
-from dlcli.errors import DataError, SurroundingsError, UsageError
+from dlcli.errors import DataError
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-
-
-def require_free(path: Path, *, option: str, force: bool, any_ending: bool = False) -> None:
-    """Find out before any work whether a file of rows can be made.
-
-    Args:
-        path: the file.
-        option: which names it.
-        force: whether a file that stands there may be replaced.
-        any_ending: whether the format is given in another way than by its ending.
-
-    Raises:
-        UsageError: its ending names no format.
-        SurroundingsError: it is there already, or cannot be made.
-    """
-    from dlcli.core.files import require_writable_parent
-
-    if not any_ending and path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{option}: expected a file ending in {', '.join(FORMATS)}, got {path}")
-    if path.exists() and not force:
-        raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
-    require_writable_parent(path)
 
 
 def answer_cells(

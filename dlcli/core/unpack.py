@@ -1,0 +1,99 @@
+"""Archives, unpacked into a folder that appears whole or not at all, and holds nothing but plain files."""
+
+from __future__ import annotations
+
+import fnmatch
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from dlcli.core.files import commit
+from dlcli.core.progress import Progress
+from dlcli.errors import SurroundingsError, from_os_error
+
+
+class ArchiveError(SurroundingsError):
+    """An archive that is damaged, or holds what may not be unpacked."""
+
+
+def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progress: Progress) -> int:
+    """Unpack a tar archive.
+
+    Args:
+        archive: compressed or not.
+        folder: made, or replaced, when all is unpacked.
+        leave_out: patterns of files that are not wanted.
+        progress: told of each file.
+
+    Returns:
+        the number of files.
+
+    Raises:
+        ArchiveError: it is no archive, is cut short, or holds what may not be unpacked: paths that lead out of the
+            folder, links, devices.
+        SurroundingsError: the disk is full or not writable. In either case `folder` is as it was.
+    """
+    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # By a process that was killed.
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    patterns = tuple(leave_out)
+    count = 0
+    progress.begin(f"unpacking {archive.name}")
+    try:
+        with tarfile.open(archive) as tar:
+            # Python before 3.11.4 has no filter; what it would refuse is refused below.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            for member in tar:
+                _require_plain(member, archive)
+                if member.isfile() and not any(fnmatch.fnmatchcase(member.name, pattern) for pattern in patterns):
+                    tar.extract(member, temporary, set_attrs=False)
+                    count += 1
+            _require_end(tar, archive)
+        if not count:
+            raise ArchiveError(f"{archive} holds no files")
+        # A hundred thousand reviews are a hundred thousand files.
+        commit(temporary, folder, flush_each=False)
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError):
+        raise _damaged(archive) from None
+    except OSError as error:
+        if error.errno is None:  # gzip's and bz2's own, which are no errors of the system.
+            raise _damaged(archive) from None
+        raise from_os_error(error, folder) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return count
+
+
+def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
+    """Read to the end: tarfile takes damage between two files for the end, and gzip's checksum stands behind it."""
+    rest = tar.fileobj
+    assert rest is not None
+    rest.seek(tar.offset)
+    empty = True
+    while block := rest.read(1 << 20):
+        empty = False
+        if block.strip(b"\0"):
+            raise _damaged(archive)
+    if empty:
+        raise _damaged(archive)
+
+
+def _damaged(archive: Path) -> ArchiveError:
+    return ArchiveError(f"{archive} is no archive, or a damaged one")
+
+
+def _require_plain(member: tarfile.TarInfo, archive: Path) -> None:
+    """Refuse what no data set needs and what an archive can do harm with."""
+    path = PurePosixPath(member.name)
+    wrong = ""
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name or re.match("[A-Za-z]:", member.name):
+        wrong = "leads out of its folder"
+    elif not (member.isfile() or member.isdir()):
+        wrong = "is a link or a device"
+    if wrong:
+        raise ArchiveError(f"{archive}: {member.name!r} {wrong}; nothing was unpacked")

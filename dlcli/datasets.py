@@ -1,0 +1,161 @@
+"""The registry of data sets: where each is to be had, what vouches for it, and where it lies once it was fetched.
+
+An entry is a TOML file: `pipelines/data/NAME.toml` ships with dlcli, `HOME/data/NAME.toml` in the user's cache is the
+user's own and comes first. The data set itself lies in `HOME/data/NAME/`; `data:NAME` stands for it wherever a verb
+takes data. This module looks things up; `core/fetch.py` fetches.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dlcli.errors import UsageError, nearest
+from dlcli.resources import home, resource
+
+PREFIX = "data:"
+ARCHIVES = (".tar.gz", ".tgz", ".tar")
+TABLES = (".csv", ".tsv", ".jsonl")
+_DIGITS = {"sha256": 64, "md5": 32}
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError(f"expected a path inside the data set, got {path!r}")
+    return path
+
+
+_Inside = Annotated[str, AfterValidator(_inside)]
+
+
+class DataSet(BaseModel):
+    """One entry of the registry; the fields but `name` are the keys of its file.
+
+    Attributes:
+        name: what the file is called.
+        address: of a tar archive, or of one table.
+        size: of what is at the address, in bytes, where somebody states it.
+        hash: of what is at the address, as hexadecimal digits; empty when nobody states one.
+        algorithm: of the hash.
+        hash_source: who states the hash.
+        licence: terms of use, or that none are stated.
+        data: what `data:NAME` stands for, relative to the data set's folder.
+        parts: what `data:NAME/PART` stands for.
+        leave_out: patterns of files in the archive that are no data.
+        use: command lines to begin with.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = Field(min_length=1)
+    homepage: str = ""
+    address: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
+    size: int | None = Field(None, ge=1)
+    algorithm: Literal["sha256", "md5"] = "sha256"
+    hash: str = Field("", pattern=r"^[0-9a-f]*$")
+    hash_source: str = ""
+    licence: str = Field(min_length=1)
+    citation: str = ""
+    data: _Inside
+    parts: dict[str, _Inside] = {}
+    leave_out: tuple[str, ...] = ()
+    use: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> DataSet:
+        if self.hash and len(self.hash) != _DIGITS[self.algorithm]:
+            raise ValueError(f"hash: expected {_DIGITS[self.algorithm]} digits of {self.algorithm}")
+        if self.hash and not self.hash_source:
+            raise ValueError("hash_source is missing: say who states the hash")
+        if not self.file.lower().endswith(ARCHIVES + TABLES) or re.search(r"[/\\]|^\.", self.file):
+            raise ValueError(f"address: expected a file ending in {', '.join(ARCHIVES + TABLES)}, got {self.file!r}")
+        return self
+
+    @property
+    def file(self) -> str:
+        """The name of the file at the address."""
+        return unquote(urlsplit(self.address).path.rpartition("/")[2])
+
+    @property
+    def folder(self) -> Path:
+        """Where the data set lies, or would."""
+        return home() / "data" / self.name
+
+    @property
+    def here(self) -> bool:
+        """Whether it is on this machine, with all its parts."""
+        return all((self.folder / path).exists() for path in (self.data, *self.parts.values()))
+
+
+def known() -> dict[str, Path]:
+    """Return the files of all entries, by name; the user's own come before shipped ones of the same name."""
+    folders = (resource("pipelines/data"), home() / "data")
+    found = {path.stem: path for folder in folders for path in folder.glob("*.toml")}
+    return dict(sorted(found.items()))
+
+
+def find(name: str) -> DataSet:
+    """Return the entry of a data set.
+
+    Raises:
+        UsageError: there is none of that name, or its file is wrong.
+    """
+    entries = known()
+    if name not in entries:
+        raise UsageError(f"there is no data set {name!r}", hint=nearest(name, entries))
+    return _read(entries[name])
+
+
+def is_reference(value: object) -> bool:
+    """Say whether an input names a data set of the registry."""
+    return isinstance(value, (str, Path)) and str(value).startswith(PREFIX)
+
+
+def referred(reference: str | Path) -> tuple[DataSet, str]:
+    """Return the data set that `data:NAME` or `data:NAME/PART` names, and the part (or nothing).
+
+    Raises:
+        UsageError: there is no such data set, or it has no such part.
+    """
+    name, _, part = re.sub(r"[\\/]+", "/", str(reference)).removeprefix(PREFIX).strip("/").partition("/")
+    entry = find(name)
+    if part and part not in entry.parts:
+        raise UsageError(f"the data set {name} has no part {part!r}", hint=nearest(part, entry.parts))
+    return entry, part
+
+
+def located(reference: str | Path) -> Path:
+    """Return where the data is that `data:NAME` or `data:NAME/PART` names.
+
+    Raises:
+        UsageError: it is not known, or not on this machine.
+    """
+    entry, part = referred(reference)
+    path = entry.folder / (entry.parts[part] if part else entry.data)
+    if not path.exists():
+        raise UsageError(
+            f"the data set {entry.name} is not on this machine", hint=f"Fetch it with: dlcli data fetch {entry.name}"
+        )
+    return path
+
+
+def _read(path: Path) -> DataSet:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return DataSet.model_validate({**content, "name": path.stem})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{path}: unknown key {key!r}", hint=nearest(key, DataSet.model_fields)) from None
+        found = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{path}: {key}: {found}" if key else f"{path}: {found}") from None
