@@ -35,14 +35,21 @@ NgramRange = Annotated[tuple[int, int], BeforeValidator(_ngram_range)]
 """The shortest and the longest n-gram; `2` on the command line or in a recipe is 1 to 2."""
 
 
-class TextDataConfig(Config):
-    """How texts and labels are read."""
+class TextColumnConfig(Config):
+    """How texts are read."""
 
     section = "Data"
 
     text_column: str = option("text", "Column of the text.", metavar="NAME")
-    label_column: str = option("label", "Column of the label.", metavar="NAME")
     encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
+
+
+class TextDataConfig(TextColumnConfig):
+    """How texts and labels are read."""
+
+    section = "Data"
+
+    label_column: str = option("label", "Column of the label.", metavar="NAME")
 
 
 class TrainedTextConfig(Config):
@@ -207,12 +214,12 @@ class TextModelConfig(LayerConfig):
 
     section = "Model"
 
-    model: Literal[
-        "bow", "ngram", "mlp", "cnn", "rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm", "transformer"
-    ] = option(
-        "ngram",
-        "The model: 'bow' a linear one on a bag of words, 'ngram' averages n-gram embeddings, as fastText does, 'mlp' "
-        "has dense layers on a bag of words; the others read the words in their order.",
+    model: Literal["bow", "ngram", "mlp", "cnn", "rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm", "transformer"] = (
+        option(
+            "ngram",
+            "The model: 'bow' a linear one on a bag of words, 'ngram' averages n-gram embeddings, as fastText does, 'mlp' "
+            "has dense layers on a bag of words; the others read the words in their order.",
+        )
     )
 
     embedding_dim: int | None = option(
@@ -265,7 +272,9 @@ class TextModelConfig(LayerConfig):
     def _fitting_the_model(self) -> Self:
         for name, takers in _TAKEN_BY.items():
             if getattr(self, name) and self.model not in takers:
-                raise ValueError(f"{flag(name)} does not go with --model {self.model}; it goes with {', '.join(takers)}")
+                raise ValueError(
+                    f"{flag(name)} does not go with --model {self.model}; it goes with {', '.join(takers)}"
+                )
         for name in ("activation", "activity_l1", "activity_l2"):
             taken = name == "activation" and self.model in _ACTIVATED
             if getattr(self, name) and not self.hidden_units and self.model != "mlp" and not taken:
@@ -273,7 +282,9 @@ class TextModelConfig(LayerConfig):
         if self.model == "cnn-lstm" and len(self.kernel_sizes) > 1:
             raise ValueError(f"--model cnn-lstm takes one of --kernel-sizes, got {len(self.kernel_sizes)}")
         if self.pooling == "last" and self.model not in _RECURRENT:
-            raise ValueError(f"--pooling last does not go with --model {self.model}; it goes with {', '.join(_RECURRENT)}")
+            raise ValueError(
+                f"--pooling last does not go with --model {self.model}; it goes with {', '.join(_RECURRENT)}"
+            )
         if self.freeze_embedding and self.freeze_epochs:
             raise ValueError("--freeze-embedding and --freeze-epochs do not go together: it is frozen throughout")
         if self.freeze_embedding and not self.vectors:

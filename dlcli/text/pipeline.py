@@ -1,7 +1,7 @@
 """Raw text to ids, once, as one TensorFlow graph: training, evaluation, prediction and exports all run it.
 
-text -> words -> keys -> n-grams' keys -> a bag of ids, each n-gram of a text once, with its value
--> a sequence of ids, one a word, for models that read words in their order
+A bag: text -> words -> keys -> n-grams' keys -> ids, each n-gram of a text once, with its value.
+A sequence: text -> words -> keys -> ids, one a word, for models that read words in their order.
 """
 
 from __future__ import annotations

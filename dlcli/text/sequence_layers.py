@@ -140,9 +140,7 @@ class PositionEmbedding(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the vectors."""
-        self.table = self.add_weight(
-            name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer
-        )
+        self.table = self.add_weight(name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer)
 
     def call(self, inputs: Any) -> Any:
         """Add."""

@@ -84,11 +84,14 @@ class Vocabulary:
 
     def _lines(self, place: slice) -> str:
         """Return some lines of the table."""
-        # Few different pairs of counts are shared by many n-grams: each pair is written out once.
-        pairs, which = np.unique(self.counts[place] << 32 | self.texts[place], return_inverse=True)
-        ends: np.ndarray[Any, Any] = np.array([f"\t{pair >> 32}\t{pair & 0xFFFFFFFF}\n" for pair in pairs], dtype=object)
+        cells = []
+        for numbers, form in ((self.counts[place], "\t{}"), (self.texts[place], "\t{}\n")):
+            # Few different numbers stand beside many n-grams: each is written out once.
+            found, which = np.unique(numbers, return_inverse=True)
+            written: np.ndarray[Any, Any] = np.array([form.format(number) for number in found.tolist()], dtype=object)
+            cells.append(written[which].tolist())
         parts = self.terms.parts(place) if isinstance(self.terms, Terms) else [self.terms[place]]
-        return "".join(itertools.chain.from_iterable(zip(*parts, ends[which].tolist(), strict=True)))
+        return "".join(itertools.chain.from_iterable(zip(*parts, *cells, strict=True)))
 
     @staticmethod
     def read(path: Path) -> tuple[list[str], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
