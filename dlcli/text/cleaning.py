@@ -103,7 +103,7 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         if self.config.numbers == "mask":
             return words.with_values(tf.strings.regex_replace(words.values, r"^\p{N}+$", "0"))
         if self.config.numbers == "drop":
-            return keep(words, ~tf.strings.regex_full_match(words.values, r"\p{N}+"))
+            return _keep(words, ~tf.strings.regex_full_match(words.values, r"\p{N}+"))
         return words
 
     def without_short(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -113,7 +113,7 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         kept = tf.strings.length(words.values, unit="UTF8_CHAR") >= self.config.min_word_length
         if self.config.punctuation == "keep":
             kept |= tf.strings.regex_full_match(words.values, f"[^{_WORD}]")
-        return keep(words, kept)
+        return _keep(words, kept)
 
     def keys(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
         """Turn tokens into keys, dropping stop words and putting stems in the place of words.
@@ -128,7 +128,7 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         if self._stems is None:
             return keys
         stems = self._stems.lookup(keys.values)
-        return keep(keys.with_values(tf.where(stems == 0, keys.values, stems)), stems != _NO_KEY)
+        return _keep(keys.with_values(tf.where(stems == 0, keys.values, stems)), stems != _NO_KEY)
 
     def _without_accents(self, texts: tf.Tensor) -> tf.Tensor:
         """Take marks off letters, in those texts that are not plain ASCII."""
@@ -145,7 +145,7 @@ def keys_of(words: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_hash_bucket_fast(words, _FINGERPRINTS)
 
 
-def keep(words: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
+def _keep(words: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
     """Return ragged rows with some of their values."""
     return tf.RaggedTensor.from_value_rowids(
         tf.boolean_mask(words.values, kept),

@@ -39,7 +39,7 @@ def write_matrix(path: Path, bags: EncodedTexts, *, columns: int, idf: np.ndarra
         data = bags.values.astype(np.int32)
     else:
         data = np.ones(len(indices), np.int32)
-    np.savez(path, indices=indices, indptr=starts, format=b"csr", shape=(len(bags), columns), data=data)  # type: ignore[arg-type]
+    np.savez(path, indices=indices, indptr=starts, format=b"csr", shape=(len(bags), columns), data=data)
 
 
 def _weights(bags: EncodedTexts, indices: np.ndarray[Any, Any], idf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

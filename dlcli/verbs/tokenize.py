@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +23,7 @@ MATRIX, IDS, LABELS = "features.npz", "ids.npy", "labels.npy"
 _PIPELINE = "pipeline.json"
 # All that may stand in a folder of ours: one with anything else in it is never replaced.
 _OURS = {MATRIX, IDS, LABELS, _PIPELINE, "vocabulary.tsv", "words.tsv"}
-_NAMES = {"counts": "counts", "binary": "whether each is there", "tfidf": "TF-IDF weights", "ids": "ids of words"}
+_NAMES = {"counts": "counts", "binary": "presence", "tfidf": "TF-IDF weights", "ids": "ids of words"}
 
 
 class TokenizeConfig(TextPipelineConfig, TextDataConfig):
@@ -84,16 +85,23 @@ class TokenizeResult(Result):
 
     def text(self) -> str:
         """Return what was written, and the lines of Python that open it."""
-        lengths = "words" if self.orders == (1, 1) else f"n-grams of {self.orders[0]} to {self.orders[1]} words"
+        shortest, longest = self.orders
+        of = (
+            f" of n-grams of {shortest} to {longest} words"
+            if longest > 1
+            else ""
+            if self.features == "ids"
+            else " of words"
+        )
         kept = f" of {self.distinct:,}" if self.distinct is not None else ", as they are"
         rows = [
             ("texts", f"{self.texts:,}" + (f", {self.empty:,} without a known word" if self.empty else "")),
-            ("features", f"{_NAMES[self.features]} ({lengths})"),
+            ("features", f"{_NAMES[self.features]}{of}"),
             ("vocabulary", f"{self.ngrams:,}{kept}"),
             ("shape", " x ".join(f"{size:,}" for size in self.shape)),
             ("non-zeros", f"{self.nonzeros:,}, {self.nonzeros / self.texts:.1f} a text"),
             ("labels", f"{self.labels:,} classes" if self.labels is not None else ""),
-            *((name, f"{size / 1e6:,.1f} MB") for name, size in self.files.items()),
+            *((name, _size(size)) for name, size in self.files.items()),
             ("out", str(self.out)),
         ]
         return "\n\n".join([facts(rows), "In Python:", self._how_to_open()])
@@ -107,6 +115,11 @@ class TokenizeResult(Result):
         ]
         note = "  # 0 fills up, 1 is an unknown word, 2 the first row of the vocabulary" if main else ""
         return "\n".join(f"    {line}{note if number == 0 else ''}" for number, line in enumerate(lines) if line)
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
@@ -131,8 +144,8 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
     first = next(texts, None)
     if first is None:
         raise DataError(f"{config.data} has no rows", hint="Expected a header and at least one row")
-    labels = [first[1]] if config.labels else []
-    pipeline, encoded = _encode(config, folder, _only_texts(first[0], texts, labels), progress)
+    labels: list[str] = []
+    pipeline, encoded = _encode(config, folder, _only_texts(chain([first], texts), labels), progress)
     progress.begin(f"writing {config.out}")
     with replacing(config.out) as temporary:
         temporary.mkdir()
@@ -205,13 +218,11 @@ def _texts(config: TokenizeConfig, progress: Progress) -> Iterator[tuple[str, st
         yield from ((text, "") for text, _ in read_texts(source, column=config.text_column, encoding=config.encoding))
 
 
-def _only_texts(first: str, rest: Iterator[tuple[str, str]], labels: list[str]) -> Iterator[str]:
-    """Yield the texts, and put the labels into a list that shares equal ones."""
-    known = {label: label for label in labels}
-    yield first
-    for text, label in rest:
-        if labels:
-            labels.append(known.setdefault(label, label))
+def _only_texts(rows: Iterable[tuple[str, str]], labels: list[str]) -> Iterator[str]:
+    """Yield the texts, and put the labels into a list, in which equal ones are one string."""
+    known: dict[str, str] = {}
+    for text, label in rows:
+        labels.append(known.setdefault(label, label))
         yield text
 
 
