@@ -67,6 +67,7 @@ class Steps(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Count from zero, or go on from what a stopped epoch had counted, which `fit` has just set to zero."""
+        self.model.optimizer.begin_epoch(epoch)
         if self.state.step:
             variables = [variable for metric in self.metrics for variable in metric.variables]
             for variable, value in zip(variables, self._counted, strict=True):

@@ -33,8 +33,21 @@ class Placement:
     jit: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Auto:
+    """What `auto` turns on for a model: a rule on the model and the kind of device, never a timing.
+
+    Attributes:
+        bfloat16: kinds of device (`cpu`, `gpu`) on which it computes in bfloat16; of CPUs those with AMX.
+        jit: kinds of device on which its steps are compiled with XLA.
+    """
+
+    bfloat16: tuple[str, ...] = ()
+    jit: tuple[str, ...] = ()
+
+
 @contextlib.contextmanager
-def use(device: str, *, precision: str = "auto", jit: str = "auto", dense: bool = False) -> Iterator[Placement]:
+def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto = Auto()) -> Iterator[Placement]:  # noqa: B008
     """Place what the block computes, and the models that it builds.
 
     Args:
@@ -42,10 +55,10 @@ def use(device: str, *, precision: str = "auto", jit: str = "auto", dense: bool 
             (`MirroredStrategy`); `cpu:0,1` makes logical CPUs. A GPU's memory grows as it is needed.
         precision: `auto`, `float32`, `bfloat16`, or `float16` (GPUs only; the loss is scaled).
         jit: `auto`, `on` or `off`.
-        dense: whether the model's time goes into products of dense matrices; what `auto` turns on.
+        auto: what `auto` turns on for the model (docs/training.md has the measurements).
 
     Yields:
-        what was chosen. `auto` is a rule on the processor's features and the model (docs/training.md), never a timing.
+        what was chosen.
 
     Raises:
         UsageError: there is no such device, or it cannot compute with that precision.
@@ -67,8 +80,8 @@ def use(device: str, *, precision: str = "auto", jit: str = "auto", dense: bool 
         )
     placement = Placement(
         device=chosen,
-        precision=_precision(precision, kind, dense=dense),
-        jit=jit == "on" or (jit == "auto" and kind == "gpu" and dense),
+        precision=_precision(precision, kind, auto),
+        jit=jit == "on" or (jit == "auto" and kind in auto.jit),
     )
     if several:
         place: Any = tf.distribute.MirroredStrategy([name.upper() for name in several]).scope()
@@ -84,12 +97,13 @@ def use(device: str, *, precision: str = "auto", jit: str = "auto", dense: bool 
         keras.config.set_dtype_policy(before)
 
 
-def _precision(asked: str, kind: str, *, dense: bool) -> str:
+def _precision(asked: str, kind: str, auto: Auto) -> str:
     if asked == "float16" and kind == "cpu":
         raise UsageError("--precision float16 is for GPUs: a CPU computes in float32 or bfloat16")
     if asked != "auto":
         return asked
-    return "bfloat16" if dense and (kind == "gpu" or "amx_bf16" in processor_features()) else "float32"
+    able = kind == "gpu" or "amx_bf16" in processor_features()
+    return "bfloat16" if able and kind in auto.bfloat16 else "float32"
 
 
 def _make_logical_cpus(names: list[str]) -> None:

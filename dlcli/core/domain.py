@@ -18,6 +18,9 @@ class Inputs(Protocol):
     lengths: np.ndarray[Any, Any]
     """int64, the size of each item along its padded axis; all ones where nothing is padded."""
 
+    widths: tuple[int, ...]
+    """Ascending sizes that batches are padded to (`batches.bucket_widths`); without any, each to its longest item."""
+
     def __len__(self) -> int:
         """Return the number of items."""
 

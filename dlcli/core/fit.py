@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,7 @@ def train(
     run: Run,
     progress: Progress,
     jit: bool = False,
+    waits: Mapping[str, int] | None = None,
 ) -> Trained:
     """Train a model, from the beginning or from the run's last checkpoint; leave the best weights in it.
 
@@ -80,6 +82,7 @@ def train(
         run: where checkpoints and history go.
         progress: told of steps and epochs.
         jit: whether the step is compiled with XLA.
+        waits: layers that are not trained in the first epochs, by name, with the number of those.
 
     Returns:
         where the training ended, and the best model's answers on the validation data. When the loss becomes NaN or
@@ -89,7 +92,7 @@ def train(
         NumbersError: the loss became NaN or infinite in the first epoch.
     """
     config = config.resolved(items=len(training.labels))
-    metrics = compile_model(model, config, jit=jit)
+    metrics = compile_model(model, config, jit=jit, waits=waits)
     checkpoints = Checkpoints(run.checkpoints, model, metrics, history=run.history)
     state = checkpoints.restore()
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
@@ -105,7 +108,11 @@ def train(
         steps.set_model(model)
         while not finished(state, config):
             batches = training_batches(
-                training.inputs.lengths, batch_size=_size(config), seed=config.seed, epoch=state.epoch
+                training.inputs.lengths,
+                batch_size=_size(config),
+                seed=config.seed,
+                epoch=state.epoch,
+                widths=training.inputs.widths,
             )
             steps.begin(len(batches))
             order[:] = batches[state.step :]
@@ -139,7 +146,10 @@ def require_possible(
         UsageError: the warm-up or one accumulated step is longer than the training, `layer_lr` names a layer that the
             model does not have, or the monitored score is undefined on the validation data.
     """
-    batches = training_batches(training.inputs.lengths, batch_size=_size(config), seed=config.seed, epoch=0)
+    inputs = training.inputs
+    batches = training_batches(
+        inputs.lengths, batch_size=_size(config), seed=config.seed, epoch=0, widths=inputs.widths
+    )
     warmup_epochs(config, step=1 / len(batches))
     if config.accumulate > (steps := len(batches) * config.epochs):
         raise UsageError(f"--accumulate {config.accumulate} takes more batches than the training has: {steps}")
@@ -151,14 +161,16 @@ def require_possible(
         )
 
 
-def compile_model(model: keras.Model, config: TrainingConfig, *, jit: bool = False) -> list[Any]:
+def compile_model(
+    model: keras.Model, config: TrainingConfig, *, jit: bool = False, waits: Mapping[str, int] | None = None
+) -> list[Any]:
     """Give a model its optimizer and loss; return the metrics that are counted over the steps of an epoch."""
     kind = keras.metrics.SparseCategoricalAccuracy if takes_label_ids(config) else keras.metrics.CategoricalAccuracy
     accuracy = kind(name="accuracy")
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
     loss = make_loss(config, classes=model.output_shape[-1])
     model.compile(
-        optimizer=make_optimizer(config, model),
+        optimizer=make_optimizer(config, model, waits=waits),
         loss=OfWholeBatch(loss) if several else loss,
         metrics=[accuracy],
         jit_compile=jit,

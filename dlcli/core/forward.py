@@ -37,8 +37,11 @@ class Forward:
 
     def batches(self, inputs: Inputs) -> Batches:
         """Cut inputs into batches, for several calls of `answer`."""
-        numbers = ordered_batches(inputs.lengths, batch_size=self.batch_size) if len(inputs) else []
+        numbers = self._cut(inputs) if len(inputs) else []
         return Batches(numbers=numbers, inputs=inputs.dataset(row_numbers(numbers)).prefetch(AHEAD))
+
+    def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
+        return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
 
     def answer(self, batches: Batches) -> np.ndarray[Any, Any]:
         """Return the outputs for batches, float32 (items, classes), in the order of the items."""

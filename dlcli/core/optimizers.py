@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,16 @@ _KERAS: dict[str, Any] = {
 _OWN_SETTINGS = ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "amsgrad")
 
 
-def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
+def make_optimizer(config: TrainingConfig, model: keras.Model, *, waits: Mapping[str, int] | None = None) -> Any:
     """Return a new optimizer, built for a model.
 
     Args:
         config: resolved settings; those of `OptimizerConfig` count.
         model: whose trainable variables it shall change.
+        waits: layers that are not trained in the first epochs, by name, with the number of those.
 
     Returns:
-        a Keras optimizer that also has `gradient_norm`, `reset_gradient_norm()` and `averaged()`.
+        a Keras optimizer that also has `gradient_norm`, `reset_gradient_norm()`, `begin_epoch()` and `averaged()`.
 
     Raises:
         UsageError: `layer_lr` names a layer that the model does not have.
@@ -58,7 +59,9 @@ def make_optimizer(config: TrainingConfig, model: keras.Model) -> Any:
         **({"ema_momentum": config.ema} if config.ema is not None else {}),
         **given,
     )
-    optimizer.begin(factors, decay=config.weight_decay or 0.0)
+    layer_of = _layer_names(model)
+    waiting = [(waits or {}).get(layer_of.get(id(variable), ""), 0) for variable in model.trainable_variables]
+    optimizer.begin(factors, decay=config.weight_decay or 0.0, waits=waiting)
     if model.dtype_policy.name == "mixed_float16":
         optimizer = _Scaled(optimizer)
     optimizer.build(model.trainable_variables)
@@ -72,9 +75,13 @@ def layer_factors(config: OptimizerConfig, model: keras.Model) -> list[float]:
         UsageError: `layer_lr` names a layer that the model does not have.
     """
     asked = config.layer_factors()
-    layer_of = {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
+    layer_of = _layer_names(model)
     require_layer_names(asked, sorted(set(layer_of.values())))
     return [asked.get(layer_of.get(id(variable), ""), 1.0) for variable in model.trainable_variables]
+
+
+def _layer_names(model: keras.Model) -> dict[int, str]:
+    return {id(variable): layer.name for layer in model.layers for variable in layer.trainable_variables}
 
 
 @functools.cache
@@ -86,10 +93,13 @@ def _class(name: str) -> Any:
 class _Additions:
     """What the core adds to a Keras optimizer; stands before it in the order of inheritance."""
 
-    def begin(self: Any, factors: list[float], *, decay: float) -> None:
+    def begin(self: Any, factors: list[float], *, decay: float, waits: list[int]) -> None:
         """Set what the constructor of a Keras optimizer does not take; called before `build`."""
         self._factors = factors
         self._decay = decay
+        self._waits = waits
+        # The epoch, counted from 0, while there is one that some weights wait for.
+        self._epoch = keras.Variable(0, dtype="int32", trainable=False, name="epoch") if any(waits) else None
         # Biases and the scales of normalisations keep their size (Loshchilov & Hutter 2019 do the same in practice).
         self.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         # The sum of the gradients' norms over the steps of an epoch, and their number.
@@ -106,6 +116,11 @@ class _Additions:
     def reset_gradient_norm(self: Any) -> None:
         """Start a new mean."""
         self._norm.assign(np.zeros(2, np.float32))
+
+    def begin_epoch(self: Any, epoch: int) -> None:
+        """Let the weights move that have waited long enough."""
+        if self._epoch is not None:
+            self._epoch.assign(epoch)
 
     def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
         """Sum the rows of sparse gradients and the replicas' gradients, note the norm, then go on as Keras does."""
@@ -126,10 +141,13 @@ class _Additions:
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decay the weight, then step, both with the layer's own learning rate."""
-        factor = self._factors[self._get_variable_index(variable)]
+        place = self._get_variable_index(variable)
+        factor, waits = self._factors[place], self._waits[place]
         if factor == 0:
             return
         rate = tf.cast(learning_rate, variable.dtype) * factor
+        if waits:
+            rate = tf.where(self._epoch.value < waits, tf.zeros_like(rate), rate)
         if self._decay and self._use_weight_decay(variable):
             self.assign_sub(variable, variable * (self._decay * rate))
         super().update_step(gradient, variable, rate)  # type: ignore[misc]
@@ -175,6 +193,10 @@ class _Scaled(keras.optimizers.LossScaleOptimizer):  # type: ignore[misc]
     def reset_gradient_norm(self) -> None:
         """Start a new mean."""
         self.inner_optimizer.reset_gradient_norm()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Let the weights move that have waited long enough."""
+        self.inner_optimizer.begin_epoch(epoch)
 
     def use_averages(self) -> None:
         """Put the averages of the weights in their place, if there are any."""

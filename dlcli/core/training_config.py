@@ -43,8 +43,8 @@ _TAKEN_BY: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Losses that train scores without bounds: what they give is no probability.
 MARGIN_LOSSES = ("hinge", "squared_hinge", "categorical_hinge")
-# Learning rates that train the text models of today well (docs/training.md has the measurements).
-_DEFAULT_LR = {
+# Learning rates that train models of sparse bags well (docs/training.md has the measurements).
+SPARSE_LR = {
     "sgd": 5.0,
     "rmsprop": 0.02,
     "adagrad": 1.0,
@@ -54,6 +54,18 @@ _DEFAULT_LR = {
     "adamax": 0.05,
     "nadam": 0.02,
     "lion": 0.005,
+}
+# Those of Keras for models of dense layers; of SGD and Lion what their authors and users take.
+DENSE_LR = {
+    "sgd": 0.1,
+    "rmsprop": 0.001,
+    "adagrad": 0.01,
+    "adadelta": 1.0,
+    "adam": 0.001,
+    "adamw": 0.001,
+    "adamax": 0.002,
+    "nadam": 0.001,
+    "lion": 0.0001,
 }
 # Small data is cut into at least so many batches: on 2,700 reviews five steps an epoch end with probabilities that are
 # far too unsure (log loss 0.34 instead of 0.24), and on 6,800 and more nothing is gained.
@@ -343,7 +355,7 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
             batch_size = min(_MOST_IN_A_BATCH, max(_FEWEST_IN_A_BATCH, items // _STEPS_OF_AN_EPOCH))
         filled = {
             "batch_size": batch_size,
-            "lr": self.lr or _DEFAULT_LR[self.optimizer],
+            "lr": self.lr or SPARSE_LR[self.optimizer],
             "weight_decay": self.weight_decay
             if self.weight_decay is not None
             else (0.004 if self.optimizer == "adamw" else 0.0),

@@ -15,6 +15,7 @@ from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.pipeline import TextPipeline
+from dlcli.text.vectors import read_vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,36 @@ class TextDomain:
 
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> FittedText:
         """Count the n-grams of the training texts and build the model for them."""
-        progress.begin(f"reading the n-grams of {len(items):,} texts")
+        kind = "words" if self.pipeline.ordered else "n-grams"
+        progress.begin(f"reading the {kind} of {len(items):,} texts")
         pipeline, inputs = TextPipeline.adapt(items, self.pipeline)
-        progress.detail(f"{len(pipeline.vocabulary):,} n-grams, {len(inputs.ids) / len(items):.0f} a text")
-        model = models.build(self.model, pipeline, inputs, labels, classes=classes, seed=self.seed, output=self.output)
+        progress.detail(f"{len(pipeline.vocabulary):,} {kind}, {len(inputs.ids) / len(items):.0f} a text")
+        _warn_of_empty(inputs, progress)
+        model = models.build(
+            self.model,
+            pipeline,
+            inputs,
+            labels,
+            classes=classes,
+            seed=self.seed,
+            output=self.output,
+            vectors=self._vectors(pipeline, progress),
+        )
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
+
+    def _vectors(self, pipeline: TextPipeline, progress: Progress) -> np.ndarray[Any, Any] | None:
+        """Read the pretrained vectors of the vocabulary's words: float32 (words, dim), NaN where there is none."""
+        if self.model.vectors is None:
+            return None
+        found = read_vectors(self.model.vectors, list(pipeline.vocabulary.terms), progress)
+        progress.note(found.describe(pipeline.vocabulary.counts))
+        return np.where(found.found[:, np.newaxis], found.rows, np.float32("nan"))
+
+
+def _warn_of_empty(inputs: EncodedTexts, progress: Progress) -> None:
+    """Tell of texts of which nothing is left: cleaning dropped their words, or none of them is kept."""
+    if empty := int((inputs.lengths == 0).sum()):
+        progress.warn(f"nothing is left of {empty:,} of {len(inputs):,} training texts after cleaning and cutting")
 
 
 def load_pipeline(folder: Path) -> TextPipeline:

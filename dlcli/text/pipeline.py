@@ -71,7 +71,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         return weights
 
     def ids(self, texts: tf.Tensor) -> Ids:
-        """Turn texts, strings of shape (n,), into the ids of their n-grams, with values where the features have them."""
+        """Turn texts, strings of shape (n,), into the ids of their n-grams, and values where the features have them."""
         return self._ids_of(self.cleaner.keys(self.cleaner.tokens(texts)))
 
     def _ids_of(self, words: tf.RaggedTensor) -> Ids:

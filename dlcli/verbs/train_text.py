@@ -9,8 +9,9 @@ from pydantic import model_validator
 
 from dlcli.core.config import RunConfig, option
 from dlcli.core.progress import Progress
-from dlcli.core.training_config import TrainingConfig
+from dlcli.core.training_config import DENSE_LR, TrainingConfig
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
+from dlcli.text.defaults import SEQUENCE_DEFAULTS
 from dlcli.verbs import Action
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
@@ -42,8 +43,15 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     def resolved(self, *, items: int | None = None) -> Self:
         """Return the same settings with every `without it ...` filled in; see `TrainingConfig.resolved`."""
-        pipeline = self.take(TextPipelineConfig).for_model(self.model)
-        return super().resolved(items=items).model_copy(update=dict(pipeline))
+        own = dict(SEQUENCE_DEFAULTS.get(self.model, {}))
+        if own:
+            # Of the optimizers' rates for dense models, each as far off its own as the model's is off Adam's.
+            own["lr"] = DENSE_LR[self.optimizer] * own["lr"] / DENSE_LR["adam"]
+        missing = {name: value for name, value in own.items() if getattr(self, name) is None}
+        filled = self.model_copy(update=missing)
+        pipeline = filled.take(TextPipelineConfig).for_model(self.model)
+        model = filled.take(TextModelConfig).resolved_model()
+        return super(TrainTextConfig, filled).resolved(items=items).model_copy(update=dict(pipeline) | dict(model))
 
 
 def train_text(config: TrainTextConfig, progress: Progress) -> TrainingResult:
@@ -73,6 +81,12 @@ def _read(config: TrainTextConfig, progress: Progress) -> Corpus:
     )
 
 
+def _auto(config: TrainTextConfig, corpus: Corpus) -> Any:
+    from dlcli.text import models
+
+    return models.auto(config, corpus.training.items)
+
+
 def _make_domain(config: TrainTextConfig) -> Any:
     from dlcli.core.losses import output_activation
     from dlcli.text.domain import TextDomain
@@ -92,6 +106,8 @@ _TASK = Task(
     inherited=(TextPipelineConfig, TextModelConfig),
     read=_read,
     make_domain=_make_domain,
+    auto=_auto,
+    waits=lambda config: {"embedding": config.freeze_epochs} if config.freeze_epochs else {},
 )
 
 ACTION = Action(

@@ -15,7 +15,7 @@ from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.optimizers import make_optimizer
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import ModelError, SurroundingsError
-from dlcli.text.models import NgramEmbedding
+from dlcli.text.bag_models import BagEmbedding, NgramWeights
 
 POINTS = vectors(96)
 
@@ -98,7 +98,7 @@ def test_a_model_that_was_trained_already_is_restored_too(folder: Path) -> None:
 def test_dropout_draws_as_if_never_stopped(folder: Path) -> None:
     def layer() -> Any:
         ids = keras.Input((None,), dtype="int32")
-        model = keras.Model(ids, NgramEmbedding(50, 4, dropout=0.5, seed=3)(ids))
+        model = keras.Model(ids, BagEmbedding(50, 4)([ids, NgramWeights(50, dropout=0.5, seed=3)(ids)]))
         model.compile(optimizer="sgd", loss="mse")
         model.optimizer.build(model.trainable_variables)
         model.layers[-1].table.assign(np.random.default_rng(0).normal(size=(51, 4)))

@@ -23,6 +23,7 @@ class Vectors:
     def __init__(self, rows: np.ndarray[Any, Any]) -> None:
         self.rows = rows.astype(np.float32)
         self.lengths = np.ones(len(rows), dtype=np.int64)
+        self.widths: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -19,7 +19,7 @@ from dlcli.verbs.shared.trials import Trial, find_lr, range_test_folder, rehears
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
-    from dlcli.core.devices import Placement
+    from dlcli.core.devices import Auto, Placement
     from dlcli.core.domain import Domain, Fitted
     from dlcli.core.fit import Trained
     from dlcli.core.run import Run, RunRecord
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Settings that say where a run goes, and not what it is: `--resume` needs none of them.
 _NOT_OF_THE_RUN = frozenset(RunConfig.model_fields) - {"from_"}
 # Settings that hold paths, kept so that they hold from any directory.
-_PATHS = ("data", "val", "from_")
+_PATHS = ("data", "val", "from_", "vectors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,8 @@ class Task:
         inherited: the groups of settings that `--from` takes from the other run.
         read: reads and splits the data; imports no TensorFlow, so that bad data is found before its seconds of start.
         make_domain: the core's view of the domain.
+        auto: what `--precision auto` and `--jit auto` turn on for the model and the data.
+        waits: layers that are not trained in the first epochs, with the number of those.
     """
 
     verb: str
@@ -51,6 +53,8 @@ class Task:
     inherited: tuple[type[Config], ...]
     read: Callable[[Any, Progress], Corpus]
     make_domain: Callable[[Any], Domain]
+    auto: Callable[[Any, Corpus], Auto]
+    waits: Callable[[Any], dict[str, int]] = lambda config: {}
 
 
 def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
@@ -139,6 +143,7 @@ def _train(
 
     progress.begin("starting TensorFlow")
     from dlcli.core import dataset, devices, fit
+    from dlcli.core.batches import bucket_widths
     from dlcli.core.losses import make_loss
     from dlcli.core.run import MODEL
     from dlcli.serving.predictor import Predictor
@@ -149,9 +154,14 @@ def _train(
         from dlcli.core import tensorboard
 
         tensorboard.require()
-    with devices.use(config.device, precision=config.precision, jit=config.jit) as placement:
+    auto = task.auto(config, corpus)
+    with devices.use(config.device, precision=config.precision, jit=config.jit, auto=auto) as placement:
         start = Predictor(config.from_) if config.from_ else None
         fitted = _fitted(task, config, corpus, start, placement, progress)
+        if placement.jit:
+            # Each shape is compiled anew, for seconds.
+            fitted.inputs.widths = bucket_widths(fitted.inputs.lengths)
+        progress.note(_chosen(placement, fitted.inputs.widths))
         record = _record(task, config, corpus, fitted, placement)
         if start is not None:
             record.data["start"] = start.record.hashes[MODEL]
@@ -179,11 +189,18 @@ def _train(
                     run=run,
                     progress=progress,
                     jit=placement.jit,
+                    waits=task.waits(config),
                 )
                 _finish(run, fitted, trained, validation, config, progress)
     if trained.problem is not None:
         raise trained.problem
     return result_of(run.record, run.path)
+
+
+def _chosen(placement: Placement, widths: tuple[int, ...]) -> str:
+    """Return what was chosen to compute with, as one line."""
+    compiled = f", steps compiled with XLA, widths {', '.join(map(str, widths))}" if placement.jit else ""
+    return f"computes on {placement.device} in {placement.precision}{compiled}"
 
 
 def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: Placement) -> RunRecord:
@@ -211,6 +228,7 @@ def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: 
             "outputs": "probabilities" if output_activation(config) == "softmax" else "scores",
             "precision": placement.precision,
             "jit": placement.jit,
+            "widths": list(fitted.inputs.widths),
         },
     )
 

@@ -72,11 +72,13 @@ def find_lr(trial: Trial, folder: Path, progress: Progress) -> TrainingResult:
     from dlcli.core.fit import try_steps
     from dlcli.core.range_test import STEPS, analyse, rising_rates
 
-    config, lengths = trial.config, trial.training.inputs.lengths
+    config, inputs = trial.config, trial.training.inputs
     batches: list[Any] = []
     epoch = 0
     while len(batches) < STEPS:
-        batches += training_batches(lengths, batch_size=config.batch_size, seed=config.seed, epoch=epoch)
+        batches += training_batches(
+            inputs.lengths, batch_size=config.batch_size, seed=config.seed, epoch=epoch, widths=inputs.widths
+        )
         epoch += 1
     rates = rising_rates(STEPS)
     progress.begin("trying learning rates", STEPS)
