@@ -137,7 +137,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         terms = Terms(read.words, ngrams[kept])
         vocabulary = Vocabulary(keys=keys[kept], counts=counts[kept], texts=found[kept], terms=terms)
         if config.ordered and isinstance(config.max_length, float):
-            longest = int(np.quantile(read.lengths, config.max_length, method="higher"))
+            longest = int(np.quantile(read.lengths, config.max_length, method="inverted_cdf"))
             config = config.model_copy(update={"max_length": max(1, longest)})
         pipeline = cls(config, vocabulary, texts=len(read.lengths), words=words)
         pipeline.distinct = sum(len(counter.keys) for counter in counters)

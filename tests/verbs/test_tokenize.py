@@ -70,9 +70,7 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("flags", "theirs"), SETTINGS, ids=[flags for flags, _ in SETTINGS])
-def test_counts_are_those_of_scikit_learn(
-    dlcli: Command, reviews: Path, flags: str, theirs: dict[str, Any]
-) -> None:
+def test_counts_are_those_of_scikit_learn(dlcli: Command, reviews: Path, flags: str, theirs: dict[str, Any]) -> None:
     outcome = dlcli("tokenize", reviews, "bag", *shlex.split(f"{AS_THEIRS} {flags}"))
     assert outcome.code == 0, outcome.err
     vectorizer = CountVectorizer(**theirs)
