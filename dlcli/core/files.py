@@ -98,12 +98,13 @@ def hashes(root: Path, *parts: str) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): sha256(file) for file in files}
 
 
-def require_writable_parent(path: Path, *, keep: bool = True) -> None:
+def require_writable_parent(path: Path, *, keep: bool = True, option: str = "--out") -> None:
     """Find out before any work whether `path` can be made.
 
     Args:
         path: a file or folder that will be made; missing parents are made.
         keep: False takes the parents away again, for a trial that leaves nothing.
+        option: which names it.
 
     Raises:
         SurroundingsError: its parent cannot be made or written.
@@ -117,7 +118,7 @@ def require_writable_parent(path: Path, *, keep: bool = True) -> None:
             parent.rmdir()
     except OSError as error:
         raise SurroundingsError(
-            f"cannot write to {path.parent} ({error.strerror})", hint="Choose another place with --out"
+            f"cannot write to {path.parent} ({error.strerror})", hint=f"Choose another {option}"
         ) from error
 
 
@@ -132,13 +133,15 @@ def require_free_file(path: Path, *, option: str, endings: Collection[str], forc
 
     Raises:
         UsageError: it has another ending.
-        SurroundingsError: it is there already, or cannot be made.
+        SurroundingsError: it is there already, is a folder, or cannot be made.
     """
     if endings and path.suffix.lower() not in endings:
         raise UsageError(f"{option}: expected a file ending in {', '.join(endings)}, got {path}")
+    if path.is_dir():
+        raise SurroundingsError(f"{path} is a folder, expected a file", hint=f"Choose another {option}")
     if path.exists() and not force:
         raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
-    require_writable_parent(path)
+    require_writable_parent(path, option=option)
 
 
 def _flush(path: Path) -> None:

@@ -53,7 +53,18 @@ class Cleaner(tf.Module):  # type: ignore[misc]
             self._stems = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, stands), 0)
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Normalise texts and split them; no word is dropped or cut to its stem yet.
+        """Normalise texts, split them, and drop numbers and short words; stop words and stems come later.
+
+        Args:
+            texts: strings, shape (n,), UTF-8.
+
+        Returns:
+            strings, ragged (n, None).
+        """
+        return self.without_short(self.without_numbers(self.split(texts)))
+
+    def split(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Normalise texts and split them; no word is dropped yet.
 
         Args:
             texts: strings, shape (n,), UTF-8.
@@ -81,22 +92,28 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         if config.punctuation == "keep":
             texts = tf.strings.regex_replace(texts, rf"([^{_WORD}\s])", r" \1 ")
         else:
-            texts = tf.strings.regex_replace(texts, rf"[^{_WORD}]+", " ")
+            # White space stays as it is: most separators are a single space, and each replacement costs.
+            texts = tf.strings.regex_replace(texts, rf"[^{_WORD}\s]+", " ")
         if config.analyzer == "char":
             texts = tf.strings.regex_replace(texts, r"(\S\p{M}*)", r"\1 ")
-        return self._select(tf.strings.split(texts))
+        return tf.strings.split(texts)
 
-    def _select(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Drop or mask numbers, and drop short words."""
-        config = self.config
-        if config.numbers == "mask":
-            words = words.with_values(tf.strings.regex_replace(words.values, r"^\p{N}+$", "0"))
-        elif config.numbers == "drop":
-            words = _keep(words, ~tf.strings.regex_full_match(words.values, r"\p{N}+"))
-        if config.min_word_length > 1:
-            long = tf.strings.length(words.values, unit="UTF8_CHAR") >= config.min_word_length
-            words = _keep(words, long | tf.strings.regex_full_match(words.values, f"[^{_WORD}]"))
+    def without_numbers(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Drop or mask numbers, if that is asked for."""
+        if self.config.numbers == "mask":
+            return words.with_values(tf.strings.regex_replace(words.values, r"^\p{N}+$", "0"))
+        if self.config.numbers == "drop":
+            return _keep(words, ~tf.strings.regex_full_match(words.values, r"\p{N}+"))
         return words
+
+    def without_short(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Drop short words, if that is asked for; punctuation marks are no words."""
+        if self.config.min_word_length == 1:
+            return words
+        kept = tf.strings.length(words.values, unit="UTF8_CHAR") >= self.config.min_word_length
+        if self.config.punctuation == "keep":
+            kept |= tf.strings.regex_full_match(words.values, f"[^{_WORD}]")
+        return _keep(words, kept)
 
     def keys(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
         """Turn tokens into keys, dropping stop words and putting stems in the place of words.

@@ -35,14 +35,21 @@ NgramRange = Annotated[tuple[int, int], BeforeValidator(_ngram_range)]
 """The shortest and the longest n-gram; `2` on the command line or in a recipe is 1 to 2."""
 
 
-class TextDataConfig(Config):
-    """How texts and labels are read."""
+class TextColumnConfig(Config):
+    """How texts are read."""
 
     section = "Data"
 
     text_column: str = option("text", "Column of the text.", metavar="NAME")
-    label_column: str = option("label", "Column of the label.", metavar="NAME")
     encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
+
+
+class TextDataConfig(TextColumnConfig):
+    """How texts and labels are read."""
+
+    section = "Data"
+
+    label_column: str = option("label", "Column of the label.", metavar="NAME")
 
 
 class TrainedTextConfig(Config):

@@ -174,9 +174,9 @@ class _Index:
         return found
 
 
-def chunks(texts: Iterable[str], size: int | None = None) -> Iterator[list[str]]:
-    """Cut texts into lists."""
-    rest = iter(texts)
+def chunks(items: Iterable[_Work], size: int | None = None) -> Iterator[list[_Work]]:
+    """Cut texts, or whatever comes with them, into lists."""
+    rest = iter(items)
     while chunk := list(itertools.islice(rest, size or CHUNK)):
         yield chunk
 

@@ -1,4 +1,4 @@
-"""N-grams as integers: a key is mixed from the keys of an n-gram's words, and no n-gram is ever put together as a string.
+"""N-grams as integers: a key is mixed from the keys of an n-gram's words, which are not put together as a string.
 
 With `n` distinct n-grams the chance that any two share a key is about n^2 / 2^64: one in ten million for a vocabulary
 of a million.
@@ -51,7 +51,8 @@ def ngram_keys_of_order(words: np.ndarray[Any, Any], rows: np.ndarray[Any, Any],
     keys, count = words, len(words)
     for place in range(1, size):
         keys = keys[:-1] * mix + words[place:]
-    return keys[rows[size - 1 :] == rows[: max(0, count - size + 1)]]
+    inside: np.ndarray[Any, Any] = rows[size - 1 :] == rows[: max(0, count - size + 1)]
+    return np.asarray(keys[inside])
 
 
 def distinct(ids: tf.Tensor, row_splits: tf.Tensor, *, counted: bool) -> Ids:

@@ -1,7 +1,7 @@
 """Raw text to ids, once, as one TensorFlow graph: training, evaluation, prediction and exports all run it.
 
-text -> words -> keys -> n-grams' keys -> a bag of ids, each n-gram of a text once, with its value
--> a sequence of ids, one a word, for models that read words in their order
+A bag: text -> words -> keys -> n-grams' keys -> ids, each n-gram of a text once, with its value.
+A sequence: text -> words -> keys -> ids, one a word, for models that read words in their order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dlcli.text.config import CleaningConfig, TextPipelineConfig
 from dlcli.text.counting import TextsAsWords, chunks, count_ngrams, parallel, read_words
 from dlcli.text.encoded import EncodedTexts, Ids
 from dlcli.text.ngrams import distinct, ngram_keys
-from dlcli.text.vocabulary import KeyCounter, Vocabulary, most_frequent
+from dlcli.text.vocabulary import KeyCounter, Terms, Vocabulary, most_frequent
 from dlcli.text.words import Replacer, WordTable, stemmer, stop_words
 
 # Up to this many n-grams in the training texts, those that occur once help (+0.6 points on 8,500 sentences); beyond,
@@ -57,6 +57,8 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         self.config = config
         self.vocabulary = vocabulary
         self.texts = texts
+        # How many distinct n-grams the texts have, before any was cut; known where they were counted.
+        self.distinct: int | None = None
         self.cleaner = Cleaner(config, words)
         self._table = _table(vocabulary.keys)
         self._idf = tf.constant(np.append(0, self.idf), tf.float32) if config.features == "tfidf" else None
@@ -69,7 +71,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         return weights
 
     def ids(self, texts: tf.Tensor) -> Ids:
-        """Turn texts, strings of shape (n,), into the ids of their n-grams, with values where the features have them."""
+        """Turn texts, strings of shape (n,), into the ids of their n-grams, and values where the features have them."""
         return self._ids_of(self.cleaner.keys(self.cleaner.tokens(texts)))
 
     def _ids_of(self, words: tf.RaggedTensor) -> Ids:
@@ -127,16 +129,18 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         counters = count_ngrams(read, config.orders)
         config = _resolved(config, ngrams=sum(counter.total for counter in counters))
         keys, counts = _candidates(counters, config, read)
-        bags, terms = _bags(read, keys, config)
+        bags, ngrams = _bags(read, keys, config)
         found = np.bincount(bags.ids, minlength=len(keys) + 1)[1:]
         kept = _kept(found, config, texts=len(read.lengths))
         if len(kept) < len(keys):
             bags = bags.only(kept)
-        vocabulary = Vocabulary(keys=keys[kept], counts=counts[kept], texts=found[kept], terms=terms[kept])
+        terms = Terms(read.words, ngrams[kept])
+        vocabulary = Vocabulary(keys=keys[kept], counts=counts[kept], texts=found[kept], terms=terms)
         if config.ordered and isinstance(config.max_length, float):
-            longest = int(np.quantile(read.lengths, config.max_length, method="higher"))
+            longest = int(np.quantile(read.lengths, config.max_length, method="inverted_cdf"))
             config = config.model_copy(update={"max_length": max(1, longest)})
         pipeline = cls(config, vocabulary, texts=len(read.lengths), words=words)
+        pipeline.distinct = sum(len(counter.keys) for counter in counters)
         return pipeline, pipeline._encoded(read, bags)
 
     def _encoded(self, read: TextsAsWords, bags: EncodedTexts) -> EncodedTexts:
@@ -145,6 +149,13 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
             ids = self._ids_of(tf.RaggedTensor.from_row_lengths(read.keys[read.numbers], read.lengths, validate=False))
             return EncodedTexts.join([ids], padding=self._padding)
         return EncodedTexts.join([self._weighted(bags.ragged)]) if self.config.features == "tfidf" else bags
+
+    def with_features(self, features: str) -> TextPipeline:
+        """Return the pipeline that gives, say, the counts of the n-grams and not their TF-IDF weights."""
+        config = self.config.model_copy(update={"features": features})
+        pipeline = TextPipeline(config, self.vocabulary, texts=self.texts, words=self.cleaner.words)
+        pipeline.distinct = self.distinct
+        return pipeline
 
     def save(self, folder: Path) -> None:
         """Write the settings and the vocabulary into a folder, which is made if need be."""
@@ -240,7 +251,7 @@ def _documents(bound: int | float | None, texts: int) -> int | float | None:
 def _bags(
     read: TextsAsWords, keys: np.ndarray[Any, Any], config: TextPipelineConfig
 ) -> tuple[EncodedTexts, np.ndarray[Any, Any]]:
-    """Return texts as ids of n-grams, each once, and the n-grams' strings.
+    """Return texts as ids of n-grams, each once, and the words of each n-gram (see `_words_of`).
 
     Args:
         read: the texts.
@@ -250,37 +261,43 @@ def _bags(
     table, orders = _table(keys), config.orders
     counted = config.features in ("counts", "tfidf")
 
-    def look_up(block: TextsAsWords) -> tuple[TextsAsWords, tf.Tensor, Ids]:
+    def look_up(block: TextsAsWords) -> tuple[tf.Tensor, Ids]:
         words = tf.RaggedTensor.from_row_lengths(block.keys[block.numbers], block.lengths, validate=False)
         ids = table.lookup(ngram_keys(words, orders))
-        return block, ids, distinct(ids, words.row_splits, counted=counted)
+        return ids, distinct(ids, words.row_splits, counted=counted)
 
-    names: np.ndarray[Any, Any] = np.array(read.words, dtype=object)
-    terms: np.ndarray[Any, Any] = np.full(len(keys), "", dtype=object)
-    named = np.zeros(len(keys) + 1, dtype=bool)
-    named[0] = True
-
-    def name(block: TextsAsWords, ids: np.ndarray[Any, Any]) -> None:
-        """Put the strings of n-grams together where they are met first."""
-        flat = ids.ravel()
-        places = np.flatnonzero(~named[flat])
-        new, first = np.unique(flat[places], return_index=True)
-        starts, columns = np.divmod(places[first], ids.shape[1])
-        for column in range(ids.shape[1]):
-            some = columns == column
-            at = starts[some]
-            strings = names[block.numbers[at]]
-            for offset in range(1, orders[0] + column):
-                strings = strings + " " + names[block.numbers[at + offset]]
-            terms[new[some] - 1] = strings
-        named[new] = True
+    # Where each n-gram was met, as a place in the table of ids of all texts, which has a column for each length.
+    met: np.ndarray[Any, Any] = np.zeros(len(keys) + 1, np.int64)
 
     def bags() -> Iterator[Ids]:
-        for block, ids, found in parallel(look_up, read.blocks(_BLOCK)):
-            name(block, ids.numpy())
+        start = 0
+        for ids, found in parallel(look_up, read.blocks(_BLOCK)):
+            flat = ids.numpy().ravel()
+            met[flat] = np.arange(start, start + len(flat))
+            start += len(flat)
             yield found
 
-    return EncodedTexts.join(bags()), terms
+    encoded = EncodedTexts.join(bags())
+    return encoded, _words_of(met[1:], read.numbers, orders)
+
+
+def _words_of(
+    met: np.ndarray[Any, Any], numbers: np.ndarray[Any, Any], orders: tuple[int, int]
+) -> np.ndarray[Any, Any]:
+    """Return the words of n-grams: int32, shape (n, longest), with -1 behind those of the shorter ones.
+
+    Args:
+        met: where each was met: the place of its first word, times the number of lengths, plus which length it has.
+        numbers: the words of all texts.
+        orders: the shortest and the longest n-gram.
+    """
+    shortest, longest = orders
+    starts, which = np.divmod(met, longest - shortest + 1)
+    words: np.ndarray[Any, Any] = np.full((len(met), longest), -1, np.int32)
+    for place in range(longest):
+        reach = which + shortest > place
+        words[reach, place] = numbers[starts[reach] + place]
+    return words
 
 
 def _keys_of_terms(terms: Sequence[str]) -> np.ndarray[Any, Any]:

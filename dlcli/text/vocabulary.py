@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from dlcli.core.files import write_text
+from dlcli.core.files import replacing
 
 _HEADER = "term\tcount\ttexts\n"
+# N-grams that are put together as strings at a time.
+_NAMED = 100_000
+
+
+class Terms(Sequence[str]):
+    """N-grams as their words, which become strings when they are looked at: millions of strings would take a second.
+
+    Args:
+        words: distinct words.
+        numbers: int32, shape (n, longest): the words of each n-gram as places in `words`, then -1 to the row's end.
+    """
+
+    def __init__(self, words: Sequence[str], numbers: np.ndarray[Any, Any]) -> None:
+        # The last place, that of -1, is for no word.
+        self._first: np.ndarray[Any, Any] = np.array([*words, ""], dtype=object)
+        self._next: np.ndarray[Any, Any] = np.array([*(f" {word}" for word in words), ""], dtype=object)
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return ["".join(parts) for parts in zip(*self.parts(place), strict=True)]
+        first, *others = self._numbers[place]
+        return str(self._first[first] + "".join(self._next[others]))
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _NAMED):
+            yield from self[start : start + _NAMED]
+
+    def parts(self, place: slice) -> list[list[str]]:
+        """Return the strings that make each n-gram when they are put together: those of the first words, and so on."""
+        first, *others = self._numbers[place].T
+        return [self._first[first].tolist(), *(self._next[other].tolist() for other in others)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +70,28 @@ class Vocabulary:
     keys: np.ndarray[Any, Any]
     counts: np.ndarray[Any, Any]
     texts: np.ndarray[Any, Any]
-    terms: Sequence[str] | np.ndarray[Any, Any]
+    terms: Sequence[str]
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def save(self, path: Path) -> None:
         """Write a table: a header, and a line an n-gram with its tokens, its count and the count of its texts."""
-        rows = zip(self.terms, self.counts.tolist(), self.texts.tolist(), strict=True)
-        write_text(path, _HEADER + "".join(f"{term}\t{count}\t{texts}\n" for term, count, texts in rows))
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(_HEADER)
+            for start in range(0, len(self), _NAMED):
+                file.write(self._lines(slice(start, start + _NAMED)))
+
+    def _lines(self, place: slice) -> str:
+        """Return some lines of the table."""
+        cells = []
+        for numbers, form in ((self.counts[place], "\t{}"), (self.texts[place], "\t{}\n")):
+            # Few different numbers stand beside many n-grams: each is written out once.
+            found, which = np.unique(numbers, return_inverse=True)
+            written: np.ndarray[Any, Any] = np.array([form.format(number) for number in found.tolist()], dtype=object)
+            cells.append(written[which].tolist())
+        parts = self.terms.parts(place) if isinstance(self.terms, Terms) else [self.terms[place]]
+        return "".join(itertools.chain.from_iterable(zip(*parts, *cells, strict=True)))
 
     @staticmethod
     def read(path: Path) -> tuple[list[str], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -45,17 +100,15 @@ class Vocabulary:
         Raises:
             ValueError: a line is not of the form that `save` writes.
         """
-        content = path.read_text(encoding="utf-8")
+        content = path.read_bytes().decode("utf-8")
         if not content.startswith(_HEADER):
             raise ValueError(f"expected the header {_HEADER.strip()!r}")
-        terms, numbers = [], []
-        # Only "\n" ends a line here: a token may hold other characters that `splitlines` would split at.
-        for line in content.removeprefix(_HEADER).removesuffix("\n").split("\n"):
-            term, count, texts = line.rsplit("\t", 2)
-            terms.append(term)
-            numbers.append((int(count), int(texts)))
-        counts: np.ndarray[Any, Any] = np.array(numbers, dtype=np.int64)
-        return terms, counts[:, 0], counts[:, 1]
+        # Only "\n" ends a line here, and a tab a cell: a token may hold other characters that `splitlines` splits at.
+        cells = content.removeprefix(_HEADER).removesuffix("\n").replace("\n", "\t").split("\t")
+        if len(cells) % 3:
+            raise ValueError("expected a term, a count and a count of texts in each line")
+        counts, texts = (np.fromiter(map(int, cells[place::3]), np.int64, len(cells) // 3) for place in (1, 2))
+        return cells[::3], counts, texts
 
 
 class KeyCounter:

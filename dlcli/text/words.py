@@ -63,9 +63,14 @@ class Replacer:
         self._known: dict[str, str] = {}
 
     @property
-    def idle(self) -> bool:
-        """Whether every word stays as it is."""
-        return not self._stop_words and self._stem is None
+    def known(self) -> int:
+        """How many distinct words came."""
+        return len(self._known)
+
+    @property
+    def stemmed(self) -> int:
+        """How many of them have a stem that differs."""
+        return sum(stem not in (word, DROPPED) for word, stem in self._known.items())
 
     def __call__(self, word: str) -> str:
         """Return the stem of a word, or `DROPPED`."""

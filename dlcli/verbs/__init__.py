@@ -47,6 +47,8 @@ class Action:
 
 VERBS = (
     Verb("check", "Find bad rows, repeats and leaks in data, before training.", "Data"),
+    Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
+    Verb("tokenize", "Turn texts into a sparse matrix or padded ids, with their vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),

@@ -276,7 +276,7 @@ class TestOneGraph:
     @pytest.mark.parametrize("name", ["pipeline.json", "vocabulary.tsv", "words.tsv"])
     @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00", b"{}{", b"term without a count\n"])
     def test_a_damaged_pipeline_is_a_model_error(self, tmp_path: Path, name: str, content: bytes | None) -> None:
-        adapt(["a bs"], stem="porter")[0].save(tmp_path)
+        adapt(["a cats"], stem="porter")[0].save(tmp_path)
         (tmp_path / name).unlink()
         if content is not None:
             (tmp_path / name).write_bytes(content)

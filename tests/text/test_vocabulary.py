@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.text.vocabulary import KeyCounter, Vocabulary, most_frequent
+from dlcli.text.vocabulary import KeyCounter, Terms, Vocabulary, most_frequent
 
 SINGLES = np.array([5, 9, 5, 7, 5, 9, 0], np.int64)
 PAIRS = np.array([100, 101, 100, 0, 0, 102, 101], np.int64)
@@ -56,5 +56,15 @@ def test_saved_terms_and_counts_come_back(tmp_path: Path) -> None:
 )
 def test_other_lines_are_a_value_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "v.tsv").write_text("term\tcount\ttexts\n" * (content != "good\t1\t1\n") + content)
-    with pytest.raises(ValueError, match=r"invalid literal|not enough values|expected the header"):
+    with pytest.raises(ValueError, match=r"invalid literal|expected a term, a count|expected the header"):
         Vocabulary.read(tmp_path / "v.tsv")
+
+
+def test_terms_become_strings_when_they_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcli.text.vocabulary._NAMED", 2)
+    numbers = np.array([[0, -1, -1], [1, 2, -1], [2, 1, 0], [1, -1, -1], [0, 0, -1]], np.int32)
+    terms, expected = Terms(["a", "é", '"'], numbers), ["a", 'é "', '" é a', "é", "a a"]
+    assert (len(terms), list(terms), terms[2], terms[-1], terms[1:3]) == (5, expected, '" é a', "a a", expected[1:3])
+    ones = np.arange(5)
+    Vocabulary(keys=ones, counts=ones, texts=ones, terms=terms).save(tmp_path / "v.tsv")
+    assert Vocabulary.read(tmp_path / "v.tsv")[0] == expected

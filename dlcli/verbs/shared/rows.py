@@ -39,7 +39,7 @@ def require_no_answers(columns: Iterable[str], source: object, *, probabilistic:
 
 
 def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str) -> int:
-    """Write rows as CSV (with the first row's columns as header) or as JSON lines; return their number."""
+    """Write rows as CSV or TSV (with the first row's columns as header) or as JSON lines; return their number."""
     count, writer = 0, None
     for row in rows:
         count += 1
@@ -47,7 +47,9 @@ def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str) -> int
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             continue
         if writer is None:
-            writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
+            writer = csv.DictWriter(
+                stream, fieldnames=list(row), delimiter="\t" if form == "tsv" else ",", lineterminator="\n"
+            )
             writer.writeheader()
         if row.keys() - set(writer.fieldnames):
             raise DataError(
