@@ -58,16 +58,17 @@ def validation_answers(runs: Mapping[str, tuple[Path, RunRecord]], best: str) ->
             continue
         if expected is None:
             expected = labels
-        if _validated_on(record) != _validated_on(runs[best][1]) or not np.array_equal(labels, expected):
+        if validated_on(record) != validated_on(runs[best][1]) or not np.array_equal(labels, expected):
             others.append(name)
         else:
             found[name] = outputs.argmax(axis=1) == labels
     return found, others
 
 
-def _validated_on(record: RunRecord) -> list[Any]:
+def validated_on(record: RunRecord) -> list[Any]:
     """Return what decides which items a run validates on; the seed counts where they are split off."""
-    split = [record.config.get("val"), record.config.get("val_split"), record.config.get("seed")]
+    config = record.config
+    split = [config["val"]] if config.get("val") else [config.get("val_split"), config.get("seed")]
     return [record.data.get("fingerprint"), record.data.get("validation"), record.labels, *split]
 
 

@@ -48,6 +48,7 @@ class Action:
 VERBS = (
     Verb("check", "Find bad rows, repeats and leaks in data, before training.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
+    Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
