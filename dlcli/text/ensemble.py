@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.core import ensemble as ensemble  # Registers the layer, which a run's model is loaded with.
 from dlcli.core.backend import tf
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.files import write_text

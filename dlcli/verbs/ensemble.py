@@ -224,12 +224,15 @@ def _save(out: Path, runs: _Runs, mixed: _Mixed, progress: Progress, *, force: b
             domain=first.domain,
             config={
                 **settings,
-                "members": [{"run": str(path.resolve()), MODEL: member.hashes[MODEL]} for path, member in runs],
+                "members": [str(path.resolve()) for path, _ in runs],
                 "weights": mixed.weights,
             },
             seed=first.seed,
             labels=first.labels,
-            data={name: first.data[name] for name in ("fingerprint", "training", "validation")},
+            data={
+                **{name: first.data[name] for name in ("fingerprint", "training", "validation")},
+                "members": [member.hashes[MODEL] for _, member in runs],
+            },
             machine=devices.describe(),
             device=placement.device,
             model={

@@ -76,8 +76,8 @@ class InspectResult(Result):
 
 def _members(config: dict[str, Any]) -> str:
     """Return the runs that an ensemble was made of, with their weights; empty for any other run."""
-    members = zip(config.get("members", ()), config.get("weights", ()), strict=True)
-    return ", ".join(f"{weight:.2f} {member['run']}" for member, weight in members)
+    members = zip(config.get("members", ()), config.get("weights", ()), strict=False)
+    return ", ".join(f"{weight:.2f} {member}" for member, weight in members)
 
 
 def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
