@@ -27,7 +27,7 @@ class Ids(NamedTuple):
 
         Args:
             padding: where 0 stands: `pre` or `post`.
-            width: as long as the longest text or longer; -1 for that. It is 1 at least: no layer takes a row of nothing.
+            width: as long as the longest text or longer; -1 for that, but 1 at least: no layer takes empty rows.
         """
         parts = [_padded(part, padding, width) for part in self if part is not None]
         return tuple(parts) if len(parts) > 1 else parts[0]

@@ -19,13 +19,8 @@ from verbs.helpers import read_csv, record, snapshot
 
 Command = Callable[..., Outcome]
 
-TEXTS = [
-    "It was not good at all.",
-    "",
-    "good " * 90,
-    "日本語 👍",
-    *(row["text"] for row in read_csv(REVIEWS_TEST)[:40]),
-]
+TEXTS = ["It was not good at all.", "", "good " * 90, "日本語 👍"]
+TEXTS += [row["text"] for row in read_csv(REVIEWS_TEST)[:40]]
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +154,7 @@ def test_every_other_verb_takes_it(dlcli: Command, small_run: Path, both: Path) 
     found = json.loads(dlcli("compare", small_run, both, "--plot", "c.png", "--json").out)
     assert [one["against"] for one in found["paired"]]
     assert found["settings"].keys() == {"members", "weights"}
+    assert dlcli("predict", both, "--text", "").code == 0
     outcome = dlcli("inspect", both)
     assert outcome.code == 0
     assert f"{record(both)['config']['weights'][0]:.2f} {small_run.resolve()}, " in outcome.out
