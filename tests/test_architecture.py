@@ -171,9 +171,9 @@ def import_alone(*modules: str) -> str:
 # What reaches TensorFlow, or scikit-learn, when it is imported: seconds each.
 HEAVY = {
     *(f"core/{name}.py" for name in ("backend", "callbacks", "checkpoint", "devices", "fit", "forward", "judging")),
-    *(f"core/{name}.py" for name in ("layers", "losses", "optimizers", "rehearsal")),
+    *(f"core/{name}.py" for name in ("ensemble", "layers", "losses", "optimizers", "rehearsal")),
     *(f"text/{name}.py" for name in ("bag_models", "cleaning", "counting", "domain", "encoded", "models", "ngrams")),
-    *(f"text/{name}.py" for name in ("pipeline", "sequence_layers", "sequence_models")),
+    *(f"text/{name}.py" for name in ("ensemble", "pipeline", "sequence_layers", "sequence_models")),
     *("serving/export.py", "serving/predictor.py"),
 }
 LIGHT = sorted(FILES.keys() - HEAVY)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from dlcli.core.progress import Progress
 from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.encoded import EncodedTexts
+from dlcli.text.ensemble import load_pipeline as load_pipeline  # What `serving.Predictor` looks for here.
 from dlcli.text.pipeline import TextPipeline
 from dlcli.text.vectors import read_vectors
 
@@ -77,8 +77,3 @@ def _warn_of_empty(inputs: EncodedTexts, progress: Progress) -> None:
     """Tell of texts of which nothing is left: cleaning dropped their words, or none of them is kept."""
     if empty := int((inputs.lengths == 0).sum()):
         progress.warn(f"nothing is left of {empty:,} of {len(inputs):,} training texts after cleaning and cutting")
-
-
-def load_pipeline(folder: Path) -> TextPipeline:
-    """Load the pipeline of a finished text run."""
-    return TextPipeline.load(folder)
