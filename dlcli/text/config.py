@@ -195,6 +195,7 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "pooling": SEQUENCE_MODELS,
     "heads": ("transformer",),
     "vectors": SEQUENCE_MODELS,
+    "unlabelled": SEQUENCE_MODELS,
     "freeze_embedding": SEQUENCE_MODELS,
     "freeze_epochs": SEQUENCE_MODELS,
 }
@@ -258,6 +259,12 @@ class TextModelConfig(LayerConfig):
     vectors: Path | None = option(
         None, "File of pretrained word vectors that the embedding starts with, such as GloVe's.", metavar="FILE"
     )
+    unlabelled: Path | None = option(
+        None,
+        "Texts without labels, a table or a folder: from them and the training texts word vectors are learnt, which "
+        "the embedding starts with. Labels that they have are not looked at.",
+        metavar="DATA",
+    )
     freeze_embedding: bool = option(False, "Do not train the embedding.")
     freeze_epochs: int | None = option(None, "Do not train the embedding in the first epochs, this many.", ge=1)
 
@@ -276,8 +283,10 @@ class TextModelConfig(LayerConfig):
             raise ValueError(f"--pooling last does not go with --model {self.model}; it goes with {', '.join(_RECURRENT)}")
         if self.freeze_embedding and self.freeze_epochs:
             raise ValueError("--freeze-embedding and --freeze-epochs do not go together: it is frozen throughout")
-        if self.freeze_embedding and not self.vectors:
-            raise ValueError("--freeze-embedding needs --vectors: random ones would never be trained")
+        if self.vectors and self.unlabelled:
+            raise ValueError("--vectors and --unlabelled do not go together: each says what the embedding starts with")
+        if self.freeze_embedding and not (self.vectors or self.unlabelled):
+            raise ValueError("--freeze-embedding needs --vectors or --unlabelled: random ones would never be trained")
         if self.model == "transformer":
             filled = self.resolved_model()
             if filled.embedding_dim and filled.heads and filled.embedding_dim % filled.heads:
