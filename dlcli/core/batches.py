@@ -84,11 +84,10 @@ def training_batches(
     """
     random = np.random.Generator(np.random.Philox(key=[seed, 1 + epoch]))
     shuffled = random.permutation(len(lengths))
+    sizes: np.ndarray[Any, Any] = lengths[shuffled] * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
     if widths:
-        key = np.searchsorted(widths, lengths[shuffled])
-    else:
-        key = lengths[shuffled] * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
-    batches = _cut(shuffled[np.argsort(key, kind="stable")], lengths, batch_size, widths)
+        sizes = np.searchsorted(widths, lengths[shuffled])
+    batches = _cut(shuffled[np.argsort(sizes, kind="stable")], lengths, batch_size, widths)
     return [batches[number] for number in random.permutation(len(batches))]
 
 

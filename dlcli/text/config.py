@@ -192,6 +192,7 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "kernel_sizes": _CONVOLUTIONAL,
     "recurrent_dropout": _RECURRENT,
     "embedding_dropout": SEQUENCE_MODELS,
+    "word_dropout": SEQUENCE_MODELS,
     "pooling": SEQUENCE_MODELS,
     "heads": ("transformer",),
     "vectors": SEQUENCE_MODELS,
@@ -208,12 +209,12 @@ class TextModelConfig(LayerConfig):
 
     section = "Model"
 
-    model: Literal[
-        "bow", "ngram", "mlp", "cnn", "rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm", "transformer"
-    ] = option(
-        "ngram",
-        "The model: 'bow' a linear one on a bag of words, 'ngram' averages n-gram embeddings, as fastText does, 'mlp' "
-        "has dense layers on a bag of words; the others read the words in their order.",
+    model: Literal["bow", "ngram", "mlp", "cnn", "rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm", "transformer"] = (
+        option(
+            "ngram",
+            "The model: 'bow' is a linear one on a bag of words, 'ngram' averages n-gram embeddings, as fastText does, "
+            "'mlp' has dense layers on a bag of words; the others read the words in their order.",
+        )
     )
 
     embedding_dim: int | None = option(
@@ -252,6 +253,13 @@ class TextModelConfig(LayerConfig):
         ge=0,
         lt=1,
     )
+    word_dropout: float | None = option(
+        None,
+        "Share of each text's words that is left out at a training step (Iyyer et al. 2015); without it the model's "
+        "own.",
+        ge=0,
+        lt=1,
+    )
     pooling: Literal["max", "mean", "last"] | None = option(
         None, "How the outputs for the words become one: largest, mean, or that for the last word; without it max."
     )
@@ -272,27 +280,34 @@ class TextModelConfig(LayerConfig):
     def _fitting_the_model(self) -> Self:
         for name, takers in _TAKEN_BY.items():
             if getattr(self, name) and self.model not in takers:
-                raise ValueError(f"{flag(name)} does not go with --model {self.model}; it goes with {', '.join(takers)}")
-        for name in ("activation", "activity_l1", "activity_l2"):
-            taken = name == "activation" and self.model in _ACTIVATED
-            if getattr(self, name) and not self.hidden_units and self.model != "mlp" and not taken:
-                raise ValueError(f"{flag(name)} is for hidden layers: give --hidden-units too, such as 64")
-        if self.model == "cnn-lstm" and len(self.kernel_sizes) > 1:
-            raise ValueError(f"--model cnn-lstm takes one of --kernel-sizes, got {len(self.kernel_sizes)}")
+                raise ValueError(f"{self._beside_the_model(flag(name))}; it goes with {', '.join(takers)}")
         if self.pooling == "last" and self.model not in _RECURRENT:
-            raise ValueError(f"--pooling last does not go with --model {self.model}; it goes with {', '.join(_RECURRENT)}")
-        if self.freeze_embedding and self.freeze_epochs:
-            raise ValueError("--freeze-embedding and --freeze-epochs do not go together: it is frozen throughout")
+            raise ValueError(f"{self._beside_the_model('--pooling last')}; it goes with {', '.join(_RECURRENT)}")
+        for name in ("activation", "activity_l1", "activity_l2"):
+            own = self.model == "mlp" or (name == "activation" and self.model in _ACTIVATED)
+            if getattr(self, name) and not self.hidden_units and not own:
+                raise ValueError(f"{flag(name)} is for hidden layers: give --hidden-units too, such as 64")
+        return self
+
+    def _beside_the_model(self, given: str) -> str:
+        return f"{given} does not go with --model {self.model}"
+
+    @model_validator(mode="after")
+    def _fitting_each_other(self) -> Self:
+        if self.model == "cnn-lstm" and len(self.kernel_sizes) > 1:
+            raise ValueError(f"--kernel-sizes: cnn-lstm takes one, got {len(self.kernel_sizes)}")
+        if len(set(self.kernel_sizes)) < len(self.kernel_sizes):
+            raise ValueError("--kernel-sizes: each can be given once; give more --units")
         if self.vectors and self.unlabelled:
-            raise ValueError("--vectors and --unlabelled do not go together: each says what the embedding starts with")
-        if self.freeze_embedding and not (self.vectors or self.unlabelled):
-            raise ValueError("--freeze-embedding needs --vectors or --unlabelled: random ones would never be trained")
-        if self.model == "transformer":
-            filled = self.resolved_model()
-            if filled.embedding_dim and filled.heads and filled.embedding_dim % filled.heads:
-                raise ValueError(
-                    f"--heads {filled.heads} must divide the size of the embedding, {filled.embedding_dim}"
-                )
+            raise ValueError("--unlabelled and --vectors do not go together: each says what the embedding starts with")
+        for name in ("freeze_embedding", "freeze_epochs"):
+            if getattr(self, name) and not (self.vectors or self.unlabelled):
+                raise ValueError(f"{flag(name)} is for --vectors or --unlabelled: random ones need training")
+        if self.freeze_embedding and self.freeze_epochs:
+            raise ValueError("--freeze-embedding and --freeze-epochs do not go together: the first has no end")
+        filled = self.resolved_model()
+        if filled.heads and filled.embedding_dim and filled.embedding_dim % filled.heads:
+            raise ValueError(f"--heads {filled.heads} must divide the size of the embedding, {filled.embedding_dim}")
         return self
 
     def resolved_model(self) -> Self:

@@ -1,7 +1,7 @@
 """Layers that the sequence models need and Keras has not. No TensorFlow op inside a layer.
 
-A text is a row of word ids with its padding (0) behind; `PaddingBehind` brings it there. Layers take `mask` beside their
-inputs: True where a word stands.
+A text is a row of word ids with its padding (0) behind; `PaddingBehind` brings it there. Layers take a mask beside
+their inputs: True where a word stands.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class LocalMaxPooling(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
-        return super().get_config() | {"size": self.size}
+        config: dict[str, Any] = super().get_config()
+        return config | {"size": self.size}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -119,7 +120,8 @@ class MaskedPooling(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
-        return super().get_config() | {"mode": self.mode}
+        config: dict[str, Any] = super().get_config()
+        return config | {"mode": self.mode}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -140,9 +142,7 @@ class PositionEmbedding(keras.layers.Layer):  # type: ignore[misc]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the vectors."""
-        self.table = self.add_weight(
-            name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer
-        )
+        self.table = self.add_weight(name="table", shape=(self.places, input_shape[-1]), initializer=self._initializer)
 
     def call(self, inputs: Any) -> Any:
         """Add."""
@@ -152,7 +152,8 @@ class PositionEmbedding(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         own = {"places": self.places, "initializer": keras.initializers.serialize(self._initializer)}
-        return super().get_config() | own
+        config: dict[str, Any] = super().get_config()
+        return config | own
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -188,6 +189,7 @@ class SelfAttention(keras.layers.Layer):  # type: ignore[misc]
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights."""
         features = input_shape[-1]
+        assert features is not None, "the size of the embedding"
         for name, size, first in zip(("inner", "outer"), (3 * features, features), self._initializers, strict=True):
             settings = {"initializer": first, "regularizer": penalty(self.l1, self.l2)}
             setattr(self, f"{name}_kernel", self.add_weight(name=f"{name}_kernel", shape=(features, size), **settings))
@@ -195,7 +197,7 @@ class SelfAttention(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any, mask: Any) -> Any:
         """Attend."""
-        batch, length, features = *ops.shape(inputs)[:2], inputs.shape[-1]
+        batch, length, features = ops.shape(inputs)
         together = ops.matmul(inputs, self.inner_kernel) + self.inner_bias
         split = ops.reshape(together, (batch, length, 3, self.heads, features // self.heads))
         seen = ops.reshape(mask, (batch, 1, 1, length))
@@ -206,4 +208,5 @@ class SelfAttention(keras.layers.Layer):  # type: ignore[misc]
         """Return the arguments."""
         initializers = [keras.initializers.serialize(initializer) for initializer in self._initializers]
         own = {"heads": self.heads, "initializers": initializers, "l1": self.l1, "l2": self.l2}
-        return super().get_config() | own
+        config: dict[str, Any] = super().get_config()
+        return config | own

@@ -73,13 +73,15 @@ def build(
     mask = ops.not_equal(behind, 0)
     embedding = _embedding(config, vocabulary_size, vectors, seed=next(seeds))
     words = embedding(behind)
+    if config.word_dropout:
+        words = layers.Dropout(config.word_dropout, noise_shape=(None, None, 1), seed=next(seeds))(words)
     if config.embedding_dropout:
         words = layers.SpatialDropout1D(config.embedding_dropout, seed=next(seeds))(words)
     if config.model == "transformer":
         first = keras.initializers.RandomNormal(stddev=0.02, seed=next(seeds))
         words = PositionEmbedding(max_length, initializer=first, name="positions")(words)
     read, mask = _READERS[config.model](words, mask, config, seeds)
-    text = MaskedPooling(config.pooling, name="pooling")(read, mask)
+    text = MaskedPooling(config.pooling or "max", name="pooling")(read, mask)
     text = hidden(text, config.hidden_units, config, seed=seed)
     model = keras.Model(ids, head(text, classes, config, activation=output, seed=seed), name=config.model)
     if vectors is not None:
@@ -92,13 +94,12 @@ def build(
 def _embedding(
     config: TextModelConfig, vocabulary_size: int, vectors: np.ndarray[Any, Any] | None, *, seed: int
 ) -> WordEmbedding:
-    dim = config.embedding_dim
-    if vectors is not None:
-        if dim not in (None, vectors.shape[1]):
-            raise UsageError(
-                f"--embedding-dim {dim} is not the size of the vectors, {vectors.shape[1]}", hint="Leave it out"
-            )
-        dim = vectors.shape[1]
+    dim = vectors.shape[1] if vectors is not None else config.embedding_dim
+    assert dim is not None, "resolved"
+    if config.embedding_dim not in (None, dim):
+        raise UsageError(
+            f"--embedding-dim {config.embedding_dim} is not the size of the vectors, {dim}", hint="Leave it out"
+        )
     if config.heads and dim % config.heads:
         raise UsageError(f"--heads {config.heads} must divide the size of the embedding, {dim}")
     return WordEmbedding(
@@ -177,6 +178,7 @@ def _layer(cell: str, name: str, config: TextModelConfig, seeds: Iterator[int]) 
 def _transformer(words: Any, mask: Any, config: TextModelConfig, seeds: Iterator[int]) -> tuple[Any, Any]:
     """Put encoder layers on each other, normalised before each half (Xiong et al. 2020)."""
     dim = words.shape[-1]
+    assert config.heads is not None, "resolved"
     for number in range(1, (config.layers or 1) + 1):
         attention = SelfAttention(
             config.heads,

@@ -13,7 +13,7 @@ from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, TrainingConfig
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
-from dlcli.text.defaults import SEQUENCE_DEFAULTS
+from dlcli.text.defaults import training_defaults
 from dlcli.verbs import Action
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
@@ -45,7 +45,7 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     def resolved(self, *, items: int | None = None) -> Self:
         """Return the same settings with every `without it ...` filled in; see `TrainingConfig.resolved`."""
-        own = dict(SEQUENCE_DEFAULTS.get(self.model, {}))
+        own = training_defaults(self.model, items=items)
         if own:
             # Of the optimizers' rates for dense models, each as far off its own as the model's is off Adam's.
             own["lr"] = DENSE_LR[self.optimizer] * own["lr"] / DENSE_LR["adam"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from dlcli.core.batches import MAX_CELLS, ordered_batches, training_batches
+from dlcli.core.batches import MAX_CELLS, bucket_widths, ordered_batches, padded_width, training_batches
 
 
 def imdb_like(count: int) -> np.ndarray:
@@ -88,3 +90,67 @@ def test_a_very_long_item_stands_alone_and_the_rest_keeps_the_cap() -> None:
 
 def test_items_without_length_make_batches_too() -> None:
     assert rows_of(ordered_batches(np.zeros(10, np.int64), batch_size=4)) == list(range(10))
+
+
+class TestWidths:
+    lengths = np.minimum(imdb_like(25_000), 400)
+
+    @pytest.mark.parametrize(
+        ("lengths", "most", "expected"),
+        [
+            ([], 8, (1,)),
+            ([0, 0], 8, (1,)),
+            ([0, 3, 9], 8, (1, 3, 9)),
+            ([5, 2, 5, 2], 1, (5,)),
+            # 3 with 4 pads one cell, 4 with 9 ten.
+            ([3, 4, 4, 9], 2, (4, 9)),
+            # A hundred of 10 outweigh the one of 1.
+            ([1, *[10] * 100, 11], 2, (10, 11)),
+        ],
+    )
+    def test_small_ones(self, lengths: list[int], most: int, expected: tuple[int, ...]) -> None:
+        assert bucket_widths(np.array(lengths, np.int64), most=most) == expected
+
+    @pytest.mark.parametrize("most", [1, 2, 3, 4])
+    def test_no_other_choice_pads_less(self, most: int) -> None:
+        lengths = np.random.default_rng(1).integers(1, 12, size=40)
+        sizes = np.unique(lengths)
+
+        def cells_with(widths: tuple[int, ...]) -> int:
+            return int(np.array(widths)[np.searchsorted(widths, lengths)].sum())
+
+        best = min(cells_with((*some, int(sizes[-1]))) for some in combinations(sizes[:-1].tolist(), most - 1))
+        assert cells_with(bucket_widths(lengths, most=most)) == best
+
+    def test_many_lengths_are_no_hindrance(self) -> None:
+        lengths = np.random.default_rng(0).permutation(np.arange(1, 20_001))
+        widths = bucket_widths(lengths, most=8)
+        assert widths[-1] == 20_000
+        np.testing.assert_allclose(widths, np.arange(1, 9) * 2500, rtol=0.02)
+
+    @pytest.mark.parametrize("batch_size", [32, 128, 256])
+    def test_few_shapes_and_little_padding(self, batch_size: int) -> None:
+        widths = bucket_widths(self.lengths)
+        shapes: list[set[tuple[int, int]]] = []
+        for epoch in (0, 1):
+            batches = training_batches(self.lengths, batch_size=batch_size, seed=0, epoch=epoch, widths=widths)
+            assert rows_of(batches) == list(range(25_000))
+            shapes.append({(len(rows), padded_width(int(self.lengths[rows].max()), widths)) for rows in batches})
+            padded = sum(len(rows) * padded_width(int(self.lengths[rows].max()), widths) for rows in batches)
+            assert 1 - self.lengths.sum() / padded < 0.1
+        assert shapes[0] == shapes[1], "nothing is compiled anew in a later epoch"
+        assert len({size for size, _ in shapes[0]}) == 2 and len(shapes[0]) <= 9
+
+    def test_a_width_is_mixed_freely_each_epoch(self) -> None:
+        widths = bucket_widths(self.lengths)
+        first, second = (
+            training_batches(self.lengths, batch_size=64, seed=0, epoch=epoch, widths=widths) for epoch in (0, 1)
+        )
+        place = {row: number for number, rows in enumerate(second) for row in rows.tolist()}
+        again = np.mean([place[rows[0]] == place[rows[1]] for rows in first if len(rows) > 1])
+        assert again < 0.1, "two items of a batch seldom meet again"
+
+    def test_the_smallest_width_that_holds_an_item(self) -> None:
+        widths = (3, 7)
+        assert [padded_width(longest, widths) for longest in (0, 3, 4, 7, 8)] == [3, 3, 7, 7, 8]
+        assert padded_width(0, ()) == 1

@@ -221,8 +221,8 @@ class TestCommand:
             ("--model cnn --unlabelled other.csv", 3, ["other.csv", "'text'", "review"]),
             ("--model cnn --unlabelled hollow", 3, ["hollow has no text"]),
             ("--unlabelled more.csv", 2, ["--unlabelled does not go with --model ngram", "cnn"]),
-            ("--model cnn --unlabelled more.csv --vectors v.txt", 2, ["--vectors and --unlabelled do not go together"]),
-            ("--model cnn --freeze-embedding", 2, ["--freeze-embedding needs --vectors or --unlabelled"]),
+            ("--model cnn --unlabelled more.csv --vectors v.txt", 2, ["--unlabelled and --vectors do not go together"]),
+            ("--model cnn --freeze-embedding", 2, ["--freeze-embedding is for --vectors or --unlabelled"]),
         ],
     )
     @pytest.mark.usefixtures("more")

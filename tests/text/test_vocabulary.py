@@ -56,5 +56,5 @@ def test_saved_terms_and_counts_come_back(tmp_path: Path) -> None:
 )
 def test_other_lines_are_a_value_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "v.tsv").write_text("term\tcount\ttexts\n" * (content != "good\t1\t1\n") + content)
-    with pytest.raises(ValueError, match="invalid literal|not enough values|expected the header"):
+    with pytest.raises(ValueError, match=r"invalid literal|not enough values|expected the header"):
         Vocabulary.read(tmp_path / "v.tsv")
