@@ -213,6 +213,7 @@ def test_help_and_bad_input_wait_for_no_heavy_package() -> None:
         "vocabulary",
         "corpus",
         "vectors",
+        "cooccurrence",
         *(f"checking/{part}" for part in ("digest", "mentions", "repeats", "check")),
     )
     with_numpy = {f"text/{name}.py" for name in of_arrays}

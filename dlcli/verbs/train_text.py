@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,6 +11,7 @@ from pydantic import model_validator
 from dlcli.core.config import RunConfig, option
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, TrainingConfig
+from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.text.defaults import training_defaults
 from dlcli.verbs import Action
@@ -71,6 +73,9 @@ def _read(config: TrainTextConfig, progress: Progress) -> Corpus:
     from dlcli.text.corpus import read_corpus
 
     assert config.data is not None
+    if config.from_ is None:
+        # The first one is read, to find now what is wrong with all: the others stream past when TensorFlow is there.
+        next(iter(_unlabelled(config) or ()), None)
     return read_corpus(
         config.data,
         val=config.val,
@@ -96,7 +101,15 @@ def _make_domain(config: TrainTextConfig) -> Any:
         config.take(TextModelConfig),
         seed=config.seed,
         output=output_activation(config),
+        unlabelled=_unlabelled(config),
     )
+
+
+def _unlabelled(config: TrainTextConfig) -> Iterator[str] | None:
+    """Return the texts of `--unlabelled`, if there are any, to be read when they are asked for."""
+    from dlcli.text.read import read_unlabelled
+
+    return None if config.unlabelled is None else read_unlabelled(resolve_input(config.unlabelled), config)
 
 
 _TASK = Task(

@@ -223,8 +223,8 @@ class TestSettings:
             ({"model": "lstm", "activation": "elu"}, "--activation is for hidden layers: give --hidden-units too"),
             ({"model": "cnn-lstm", "kernel_sizes": "3,5"}, "--kernel-sizes: cnn-lstm takes one, got 2"),
             ({"model": "cnn", "kernel_sizes": "3,3"}, "--kernel-sizes: each can be given once"),
-            ({"model": "cnn", "freeze_embedding": True}, "--freeze-embedding is for pretrained --vectors"),
-            ({"model": "cnn", "freeze_epochs": 2}, "--freeze-epochs is for pretrained --vectors"),
+            ({"model": "cnn", "freeze_embedding": True}, "--freeze-embedding is for --vectors or --unlabelled"),
+            ({"model": "cnn", "freeze_epochs": 2}, "--freeze-epochs is for --vectors or --unlabelled"),
             ({"model": "transformer", "heads": 5}, "--heads 5 must divide the size of the embedding, "),
         ],
     )

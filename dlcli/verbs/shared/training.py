@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Settings that say where a run goes, and not what it is: `--resume` needs none of them.
 _NOT_OF_THE_RUN = frozenset(RunConfig.model_fields) - {"from_"}
 # Settings that hold paths, kept so that they hold from any directory.
-_PATHS = ("data", "val", "from_", "vectors")
+_PATHS = ("data", "val", "from_", "vectors", "unlabelled")
 
 
 @dataclass(frozen=True, kw_only=True)
