@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from dlcli.core.backend import tf
 from dlcli.errors import DataError, ModelError
-from dlcli.text import counting
+from dlcli.text import bags, counting
 from dlcli.text import pipeline as pipeline_module
 from dlcli.text.cleaning import Cleaner
 from dlcli.text.config import CleaningConfig, TextPipelineConfig
@@ -290,7 +290,7 @@ class TestOneGraph:
         whole, encoded = adapt(texts, ngrams=3, min_count=2)
         monkeypatch.setattr(counting, "CHUNK", 3)
         monkeypatch.setattr(counting, "_COUNTED", 50)
-        monkeypatch.setattr(pipeline_module, "_BLOCK", 50)
+        monkeypatch.setattr(bags, "_BLOCK", 50)
         cut, pieces = adapt(texts, ngrams=3, min_count=2)
         np.testing.assert_array_equal(cut.vocabulary.keys, whole.vocabulary.keys)
         assert list(cut.vocabulary.terms) == list(whole.vocabulary.terms)
