@@ -25,7 +25,7 @@ from dlcli.core.backend import keras, tf
 from dlcli.core.batches import bucket_widths, padded_width, training_batches
 from dlcli.resources import resource
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
-from dlcli.text.defaults import SEQUENCE_DEFAULTS
+from dlcli.text.defaults import TRAINING_DEFAULTS
 from dlcli.text.pipeline import TextPipeline
 from dlcli.text.read import read_labelled
 from dlcli.text.sequence_models import build
@@ -83,7 +83,7 @@ def measure(name: str, lengths: np.ndarray[Any, Any], *, dim: int, jit: bool, st
 
     widths = bucket_widths(lengths)
     batches = training_batches(
-        lengths, batch_size=SEQUENCE_DEFAULTS[name]["batch_size"], seed=0, epoch=0, widths=widths
+        lengths, batch_size=TRAINING_DEFAULTS[name]["batch_size"], seed=0, epoch=0, widths=widths
     )
     shapes = Counter((len(rows), padded_width(int(lengths[rows].max()), widths)) for rows in batches)
     config = TextModelConfig(model=name, embedding_dim=dim, units=UNITS)

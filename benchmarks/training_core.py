@@ -47,6 +47,7 @@ class Vectors:
     def __init__(self, rows: np.ndarray[Any, Any]) -> None:
         self.rows = tf.constant(rows)
         self.lengths = np.ones(len(rows), np.int64)
+        self.widths: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""

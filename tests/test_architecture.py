@@ -171,9 +171,9 @@ def import_alone(*modules: str) -> str:
 # What reaches TensorFlow, or scikit-learn, when it is imported: seconds each.
 HEAVY = {
     *(f"core/{name}.py" for name in ("backend", "callbacks", "checkpoint", "devices", "fit", "forward", "judging")),
-    *(f"core/{name}.py" for name in ("layers", "losses", "optimizers", "rehearsal")),
+    *(f"core/{name}.py" for name in ("ensemble", "layers", "losses", "optimizers", "rehearsal")),
     *(f"text/{name}.py" for name in ("bag_models", "bags", "cleaned", "cleaning", "counting", "domain", "encoded")),
-    *(f"text/{name}.py" for name in ("models", "ngrams", "pipeline", "sequence_layers", "sequence_models")),
+    *(f"text/{name}.py" for name in ("ensemble", "models", "ngrams", "pipeline", "sequence_layers", "sequence_models")),
     *("serving/export.py", "serving/predictor.py"),
 }
 LIGHT = sorted(FILES.keys() - HEAVY)
@@ -214,6 +214,7 @@ def test_help_and_bad_input_wait_for_no_heavy_package() -> None:
         "features",
         "corpus",
         "vectors",
+        "cooccurrence",
         *(f"checking/{part}" for part in ("digest", "mentions", "repeats", "check")),
     )
     with_numpy = {f"text/{name}.py" for name in of_arrays}

@@ -218,6 +218,15 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
+    "ensemble": (
+        "runs/r runs/s --weights 0.8,0.2 --out runs/b --force",
+        {
+            "runs": (Path("runs/r"), Path("runs/s")),
+            "weights": (0.8, 0.2),
+            "out": Path("runs/b"),
+            "force": True,
+        },
+    ),
     "evaluate": (
         "runs/r d.csv --text-column review --label-column stars --encoding cp1252 --min-accuracy 0.9 --min f1=0.9"
         " --min auc=0.95 --max ece=0.05 --better-than runs/s --gate lower --bootstrap 500 --seed 3 --slice country"

@@ -53,15 +53,15 @@ def _check_share(value: int | float) -> int | float:
 ShareOrCount = Annotated[int | float, BeforeValidator(lambda value: _check_share(_share_or_count(value)))]
 
 
-def _split_list(value: Any) -> Any:
+def split_list(value: Any) -> Any:
     """Read `a,b` as a list (a recipe gives a list already)."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 """Names, with commas between them on the command line."""
 
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_split_list)]
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(split_list)]
 """Whole numbers from 1, with commas between them on the command line."""
 
 

@@ -47,7 +47,7 @@ class Auto:
 
 
 @contextlib.contextmanager
-def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto = Auto()) -> Iterator[Placement]:  # noqa: B008
+def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto = Auto()) -> Iterator[Placement]:
     """Place what the block computes, and the models that it builds.
 
     Args:

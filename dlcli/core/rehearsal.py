@@ -61,9 +61,9 @@ def rehearse(
         NumbersError: the loss of the first step is no number.
     """
     assert config.lr is not None and config.batch_size is not None
-    lengths, cut = training.inputs.lengths, {"batch_size": config.batch_size, "widths": training.inputs.widths}
-    epoch = training_batches(lengths, seed=config.seed, epoch=0, **cut)
-    longest = ordered_batches(lengths, **cut)[0]
+    lengths, widths, size = training.inputs.lengths, training.inputs.widths, config.batch_size
+    epoch = training_batches(lengths, batch_size=size, seed=config.seed, epoch=0, widths=widths)
+    longest = ordered_batches(lengths, batch_size=size, widths=widths)[0]
     batches = [longest, *epoch[: _STEPS - 1]]
     progress.begin("trying a few steps", len(batches))
     steps = try_steps(

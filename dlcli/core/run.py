@@ -74,6 +74,11 @@ class RunRecord(BaseModel):
         """Whether the outputs of the model are probabilities; else they are scores, as those of a hinge loss."""
         return bool(self.model.get("outputs", "probabilities") == "probabilities")
 
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a training to go on with; an ensemble trains nothing."""
+        return "members" not in self.config
+
     def write(self, folder: Path) -> None:
         """Write `run.json` into a folder, whole or not at all."""
         write_text(folder / RECORD, self.model_dump_json(indent=2, by_alias=True) + "\n")
@@ -120,7 +125,8 @@ def open_finished(path: Path) -> RunRecord:
     if record.status == "running":
         raise _still_running(path, record.pid)
     if record.status == "interrupted":
-        raise ModelError(f"{path} was interrupted", hint=f"Finish it with: dlcli {record.verb} --resume {path}")
+        again = f"Finish it with: dlcli {record.verb} --resume {path}"
+        raise ModelError(f"{path} was interrupted", hint=again if record.resumable else "Make it anew, with --force")
     for name, expected in record.hashes.items():
         file = path / name
         if not file.is_file():
@@ -159,7 +165,7 @@ class Run:
         *,
         scores: dict[str, int | float | None],
         history: list[dict[str, Any]],
-        validation: dict[str, np.ndarray[Any, Any]],
+        validation: dict[str, np.ndarray[Any, Any]] | None,
         problem: str = "",
     ) -> None:
         """Write the model, its history and its scores, and commit them with `run.json`.
@@ -169,17 +175,18 @@ class Run:
             scores: on the validation data.
             history: a record for each epoch.
             validation: `labels`, int64 (n,), and the best epoch's `outputs`, float32 (n, classes), for what is
-                chosen on validation data later.
+                chosen on validation data later; None where a run has no validation data of its own.
             problem: why the training ended before its time, if it did.
         """
         with replacing(self.path / MODEL) as temporary:
             model.save(temporary)
         write_text(self.history, jsonl(history))
         write_text(self.path / METRICS, json.dumps(scores, indent=2) + "\n")
-        with replacing(self.path / VALIDATION) as temporary:
-            np.savez(temporary, **validation)  # type: ignore[arg-type]
+        if validation is not None:
+            with replacing(self.path / VALIDATION) as temporary:
+                np.savez(temporary, **validation)  # type: ignore[arg-type]
         self.record.scores, self.record.problem = scores, problem
-        self.record.hashes = hashes(self.path, *HASHED)
+        self.record.hashes = hashes(self.path, *(name for name in HASHED if (self.path / name).exists()))
         self._write("finished")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
@@ -213,13 +220,14 @@ def default_path(verb: str) -> Path:
     return Path("runs") / f"{verb}-{datetime.now():%Y%m%d}-{secrets.token_hex(2)}"
 
 
-def require_free(path: Path, *, force: bool, keep: bool = True) -> None:
+def require_free(path: Path, *, force: bool, keep: bool = True, resumable: bool = True) -> None:
     """Find out before any work whether a run can be made at `path`.
 
     Args:
         path: where it shall be.
         force: whether a run that stands there may be replaced.
         keep: as in `require_writable_parent`.
+        resumable: whether the verb that asks could go on with a run.
 
     Raises:
         SurroundingsError: it is not empty, or its place is not writable.
@@ -230,8 +238,10 @@ def require_free(path: Path, *, force: bool, keep: bool = True) -> None:
         if not (path / RECORD).is_file():
             raise SurroundingsError(f"{path} is not empty, and no run of ours", hint="Choose another --out")
         if not force:
+            ways = "Choose another --out, add --force to replace it"
             raise SurroundingsError(
-                f"{path} holds a run already", hint="Choose another --out, add --force to replace it, or --resume it"
+                f"{path} holds a run already",
+                hint=f"{ways}, or --resume it" if resumable else ways.replace(", add", ", or add"),
             )
         if _is_locked(path):
             raise _still_running(path, read_record(path).pid)

@@ -61,9 +61,7 @@ def require_same_labels(first: Path, names: Sequence[str], second: Path, others:
         if some
     ]
     if only:
-        raise DataError(
-            f"{first} and {second} have different labels: {'; '.join(only)}", hint="Compare runs of one task"
-        )
+        raise DataError(f"{first} and {second} have different labels: {'; '.join(only)}", hint="Name runs of one task")
 
 
 class LabelledStream:

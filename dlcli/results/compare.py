@@ -21,11 +21,20 @@ _LEVEL = 0.05
 
 
 def differing(records: Mapping[str, RunRecord]) -> dict[str, dict[str, Any]]:
-    """Return the settings in which runs differ: for each the value of each run, None where a run does not have it."""
+    """Return the settings in which runs differ: for each the value of each run, None where a run does not have it.
+
+    That an ensemble has none of the settings of a training is no difference.
+    """
     settings = {name: {**record.config, **_of_the_data(record)} for name, record in records.items()}
     every = dict.fromkeys(setting for config in settings.values() for setting in config)
     found = {setting: {name: config.get(setting) for name, config in settings.items()} for setting in every}
-    return {setting: values for setting, values in found.items() if len({json.dumps(v) for v in values.values()}) > 1}
+    trained = [name for name, record in records.items() if record.resumable]
+
+    def differs(setting: str, values: dict[str, Any]) -> bool:
+        counted = [name for name in values if name in trained or setting in settings[name]]
+        return len({json.dumps(values[name]) for name in counted}) > 1
+
+    return {setting: values for setting, values in found.items() if differs(setting, values)}
 
 
 def _of_the_data(record: RunRecord) -> dict[str, Any]:
@@ -58,16 +67,17 @@ def validation_answers(runs: Mapping[str, tuple[Path, RunRecord]], best: str) ->
             continue
         if expected is None:
             expected = labels
-        if _validated_on(record) != _validated_on(runs[best][1]) or not np.array_equal(labels, expected):
+        if validated_on(record) != validated_on(runs[best][1]) or not np.array_equal(labels, expected):
             others.append(name)
         else:
             found[name] = outputs.argmax(axis=1) == labels
     return found, others
 
 
-def _validated_on(record: RunRecord) -> list[Any]:
+def validated_on(record: RunRecord) -> list[Any]:
     """Return what decides which items a run validates on; the seed counts where they are split off."""
-    split = [record.config.get("val"), record.config.get("val_split"), record.config.get("seed")]
+    config = record.config
+    split = [config["val"]] if config.get("val") else [config.get("val_split"), config.get("seed")]
     return [record.data.get("fingerprint"), record.data.get("validation"), record.labels, *split]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.core.backend import keras
-from dlcli.core.layers import HEAD, activation, dropout, head, hidden, initializer, penalty
+from dlcli.core.layers import HEAD, activation, head, hidden, initializer, penalty
 from dlcli.text.config import TextModelConfig
 from dlcli.text.encoded import EncodedTexts
 
@@ -205,7 +205,7 @@ def ngram(
     first = config.initializer or (None if linear else "random_uniform")
     embedding = BagEmbedding(
         vocabulary_size,
-        config.embedding_dim or (_linear_size(classes) if linear else _MAX_EMBEDDING),
+        config.embedding_dim or ((1 if classes == 2 else min(classes, _MAX_EMBEDDING)) if linear else _MAX_EMBEDDING),
         l1=config.l1,
         l2=config.l2,
         initializer=initializer(first, seed=seed + 1) if first else None,
@@ -225,6 +225,8 @@ def bow(
 ) -> keras.Model:
     """Build a linear model of a bag of n-grams: logistic regression, or with a hinge loss the linear SVM.
 
+    With `l2` = 1 / (C * items) for two classes it is scikit-learn's `LogisticRegression(C)` over the same features.
+
     Args:
         valued: whether counts or TF-IDF weights come with the ids.
         vocabulary_size: the number of n-grams.
@@ -237,18 +239,18 @@ def bow(
         an uncompiled model: int32 (batch, length), with float32 alike if `valued`, in; float32 (batch, classes) out.
     """
     inputs, (ids, values) = _inputs(valued)
-    embedding = BagEmbedding(
+    outputs = BagEmbedding(
         vocabulary_size,
-        _linear_size(classes),
+        classes,
+        bias=True,
+        activation=output,
         l1=config.l1,
         l2=config.l2,
         initializer=initializer(config.initializer, seed=seed + 1) if config.initializer else None,
-        name=EMBEDDING,
+        dtype="float32",
+        name=HEAD,
     )([ids, values])
-    outputs = head(dropout(embedding, config, seed=seed), classes, config, activation=output, seed=seed)
-    model = keras.Model(inputs, outputs, name="bow")
-    model.get_layer(HEAD).kernel.assign(_contrasts(embedding.shape[-1], classes, seed))
-    return model
+    return keras.Model(inputs, outputs, name="bow")
 
 
 def mlp(
@@ -278,11 +280,6 @@ def _inputs(valued: bool) -> tuple[Any, tuple[Any, Any]]:
         return ids, (ids, Known(name="known")(ids))
     values = keras.Input((None,), dtype="float32", name="values")
     return [ids, values], (ids, values)
-
-
-def _linear_size(classes: int) -> int:
-    """Return the size of an embedding that makes a linear model: one number tells two classes apart."""
-    return 1 if classes == 2 else min(classes, _MAX_EMBEDDING)
 
 
 def _contrasts(dim: int, classes: int, seed: int) -> np.ndarray[Any, Any]:

@@ -203,6 +203,7 @@ _TAKEN_BY: dict[str, tuple[str, ...]] = {
     "pooling": SEQUENCE_MODELS,
     "heads": ("transformer",),
     "vectors": SEQUENCE_MODELS,
+    "unlabelled": SEQUENCE_MODELS,
     "freeze_embedding": SEQUENCE_MODELS,
     "freeze_epochs": SEQUENCE_MODELS,
 }
@@ -273,6 +274,12 @@ class TextModelConfig(LayerConfig):
     vectors: Path | None = option(
         None, "File of pretrained word vectors that the embedding starts with, such as GloVe's.", metavar="FILE"
     )
+    unlabelled: Path | None = option(
+        None,
+        "Texts without labels, a table or a folder: from them and the training texts word vectors are learnt, which "
+        "the embedding starts with. Labels that they have are not looked at.",
+        metavar="DATA",
+    )
     freeze_embedding: bool = option(False, "Do not train the embedding.")
     freeze_epochs: int | None = option(None, "Do not train the embedding in the first epochs, this many.", ge=1)
 
@@ -298,9 +305,11 @@ class TextModelConfig(LayerConfig):
             raise ValueError(f"--kernel-sizes: cnn-lstm takes one, got {len(self.kernel_sizes)}")
         if len(set(self.kernel_sizes)) < len(self.kernel_sizes):
             raise ValueError("--kernel-sizes: each can be given once; give more --units")
+        if self.vectors and self.unlabelled:
+            raise ValueError("--unlabelled and --vectors do not go together: each says what the embedding starts with")
         for name in ("freeze_embedding", "freeze_epochs"):
-            if getattr(self, name) and self.vectors is None:
-                raise ValueError(f"{flag(name)} is for pretrained --vectors: random ones need training")
+            if getattr(self, name) and not (self.vectors or self.unlabelled):
+                raise ValueError(f"{flag(name)} is for --vectors or --unlabelled: random ones need training")
         if self.freeze_embedding and self.freeze_epochs:
             raise ValueError("--freeze-embedding and --freeze-epochs do not go together: the first has no end")
         filled = self.resolved_model()

@@ -1,4 +1,4 @@
-"""What each sequence model is made of, and how it is trained, where nothing else is asked for.
+"""What each sequence model is made of, and how models are trained, where nothing else is asked for.
 
 Chosen on validation data: the last 5,000 of the 25,000 IMDB training reviews, and tenths of 8,529 short sentences.
 """
@@ -30,11 +30,11 @@ _TRAINED = {
     "lr": 0.002,
     "batch_size": 64,
     "label_smoothing": 0.05,
-    "epochs": 8,
-    "patience": 2,
 }
 
-SEQUENCE_DEFAULTS: dict[str, dict[str, Any]] = {
+TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {
+    "bow": {"lr": 0.01},
+    "mlp": {"lr": 0.003},
     "cnn": _TRAINED,
     "rnn": _TRAINED | {"lr": 0.001},
     "lstm": _TRAINED | {"batch_size": 128, "lr": 0.003},
@@ -44,4 +44,15 @@ SEQUENCE_DEFAULTS: dict[str, dict[str, Any]] = {
     "cnn-lstm": _TRAINED,
     "transformer": _TRAINED | {"lr": 0.001},
 }
-"""How each sequence model is trained: the learning rate is adam's."""
+"""How models are trained that the core's own defaults do not fit: the learning rate is adam's."""
+
+# With fewer texts, batches are smaller: 7,700 sentences gain 0.5 points from twice the steps.
+_FEW_TEXTS, _SMALL_BATCH = 16_000, 32
+
+
+def training_defaults(model: str, *, items: int | None) -> dict[str, Any]:
+    """Return how a model is trained on so many texts where nothing else is asked for; nothing: as the core does."""
+    found = dict(TRAINING_DEFAULTS.get(model, {}))
+    if "batch_size" in found and items is not None and items < _FEW_TEXTS:
+        found["batch_size"] = _SMALL_BATCH
+    return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from dlcli.core.backend import keras
 from dlcli.core.progress import Progress
 from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
+from dlcli.text.cooccurrence import learn_vectors
 from dlcli.text.encoded import EncodedTexts
+from dlcli.text.ensemble import load_pipeline as load_pipeline  # What `serving.Predictor` looks for here.
 from dlcli.text.pipeline import TextPipeline
 from dlcli.text.vectors import read_vectors
 
@@ -35,15 +37,23 @@ class TextDomain:
         model: which model is built for them.
         seed: of every random draw in the model.
         output: what the model ends in: `softmax`, or `linear` for scores.
+        unlabelled: the texts that `model.unlabelled` names, if it does; read once.
     """
 
     def __init__(
-        self, pipeline: TextPipelineConfig, model: TextModelConfig, *, seed: int, output: str = "softmax"
+        self,
+        pipeline: TextPipelineConfig,
+        model: TextModelConfig,
+        *,
+        seed: int,
+        output: str = "softmax",
+        unlabelled: Iterable[str] | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.model = model
         self.seed = seed
         self.output = output
+        self.unlabelled = unlabelled
 
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> FittedText:
         """Count the n-grams of the training texts and build the model for them."""
@@ -60,12 +70,18 @@ class TextDomain:
             classes=classes,
             seed=self.seed,
             output=self.output,
-            vectors=self._vectors(pipeline, progress),
+            vectors=self._vectors(pipeline, items, progress),
         )
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
 
-    def _vectors(self, pipeline: TextPipeline, progress: Progress) -> np.ndarray[Any, Any] | None:
-        """Read the pretrained vectors of the vocabulary's words: float32 (words, dim), NaN where there is none."""
+    def _vectors(self, pipeline: TextPipeline, items: Sequence[str], progress: Progress) -> np.ndarray[Any, Any] | None:
+        """Read or learn the vectors of the vocabulary's words: float32 (words, dim), NaN where there is none."""
+        if self.unlabelled is not None:
+            progress.begin(f"learning word vectors from {self.model.unlabelled}")
+            dim = self.model.resolved_model().embedding_dim
+            assert dim is not None, "each sequence model has one"
+            texts = itertools.chain(items, self.unlabelled)
+            return learn_vectors(texts, pipeline, dim=dim, seed=self.seed, progress=progress)
         if self.model.vectors is None:
             return None
         found = read_vectors(self.model.vectors, list(pipeline.vocabulary.terms), progress)
@@ -77,8 +93,3 @@ def _warn_of_empty(inputs: EncodedTexts, progress: Progress) -> None:
     """Tell of texts of which nothing is left: cleaning dropped their words, or none of them is kept."""
     if empty := int((inputs.lengths == 0).sum()):
         progress.warn(f"nothing is left of {empty:,} of {len(inputs):,} training texts after cleaning and cutting")
-
-
-def load_pipeline(folder: Path) -> TextPipeline:
-    """Load the pipeline of a finished text run."""
-    return TextPipeline.load(folder)

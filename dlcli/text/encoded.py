@@ -27,13 +27,15 @@ class Ids(NamedTuple):
 
         Args:
             padding: where 0 stands: `pre` or `post`.
-            width: as long as the longest text or longer; -1 for that.
+            width: as long as the longest text or longer; -1 for that, but 1 at least: no layer takes empty rows.
         """
         parts = [_padded(part, padding, width) for part in self if part is not None]
         return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def _padded(texts: tf.RaggedTensor, padding: str, width: tf.Tensor | int) -> tf.Tensor:
+    if isinstance(width, int) and width < 0:
+        width = tf.maximum(texts.bounding_shape(axis=1), 1)
     shape = tf.stack([tf.constant(-1, tf.int64), tf.cast(width, tf.int64)])
     if padding == "post":
         return texts.to_tensor(shape=shape)

@@ -14,7 +14,6 @@ from dlcli.text.config import SEQUENCE_MODELS, TextModelConfig
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.pipeline import TextPipeline
 
-
 # XLA makes the loop over the words two to three times as fast on a CPU; a GPU has kernels for it.
 _COMPILED = ("rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm")
 # Characters of training texts from which that is worth compiling up to eight shapes, some seconds each.

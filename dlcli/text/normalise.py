@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Tags (a letter, / or ! follows the bracket, so that "<3" and "a < b" stay) and entities; the text graph drops them too.
+# Tags (a letter, / or ! follows the bracket, so that "<3" and "a < b" stay) and entities, as the text graph drops them.
 HTML = r"</?[A-Za-z!][^<>]*>|&[A-Za-z][A-Za-z0-9]{1,7};|&#[0-9]{1,7};|&#[Xx][0-9A-Fa-f]{1,6};"
 _HTML = re.compile(HTML)
 # UTF-8 that was read as Latin-1 or cp1252, in the forms that no language writes: what became of accented letters, of

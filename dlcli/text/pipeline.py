@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,22 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         """Turn any number of texts into ids, in parallel and in bounded memory."""
         found = parallel(lambda chunk: self._ids(tf.constant(chunk)), chunks(texts))
         return EncodedTexts.join(found, padding=self._padding)
+
+    def sequences(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+        """Turn any number of texts into the vocabulary's numbers of their words, in bounded memory, whole and in order.
+
+        Yields:
+            for some texts at a time: int64 (words of them all,), from 1, 0 for a word that is not in the vocabulary;
+            and int64, the number of words of each text.
+        """
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
+        def numbers(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            keys = self.cleaner.keys(self.cleaner.tokens(chunk))
+            return self._table.lookup(keys.values), keys.row_lengths()
+
+        for ids, lengths in parallel(lambda chunk: numbers(tf.constant(chunk)), chunks(texts)):
+            yield ids.numpy(), lengths.numpy()
 
     @classmethod
     def adapt(cls, texts: Iterable[str], config: TextPipelineConfig) -> tuple[TextPipeline, EncodedTexts]:

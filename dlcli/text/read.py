@@ -171,6 +171,28 @@ def read_texts(path: Path, *, column: str, encoding: str) -> Iterator[tuple[str,
             yield cell(row, column, path), row.cells
 
 
+def read_unlabelled(path: Path, config: TextDataConfig) -> Iterator[str]:
+    """Read texts and no labels, one after the other, in bounded memory; blank ones are left out.
+
+    Args:
+        path: a table, or a folder of `.txt` files; where it has `train/`, `val/` and `test/`, the first alone counts.
+        config: column of the text, and encoding.
+
+    Raises:
+        UsageError: the path does not exist, or its type is not known.
+        DataError: bad content, with its line; nothing but blank texts.
+    """
+    require_exists(path)
+    root = _part(path, "train") if path.is_dir() else path
+    empty = True
+    for text, _ in read_texts(root, column=config.text_column, encoding=config.encoding):
+        if not _is_blank(text):
+            empty = False
+            yield text
+    if empty:
+        raise DataError(f"{path} has no text", hint="Expected a table of texts, or a folder of .txt files")
+
+
 def parts_of(path: Path) -> list[str]:
     """Return which of `train`, `val` and `test` a folder has."""
     return [part for part in SPLITS if path.is_dir() and (path / part).is_dir()]

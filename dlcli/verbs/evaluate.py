@@ -158,6 +158,9 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     progress.begin("classifying")
     outputs, *others = _answer(config, stream, runs, beside, threshold, progress)
 
+    if stream.fingerprint == record.data["fingerprint"]:
+        notes.append("these are the texts that the run was trained on: the scores say nothing about others")
+        progress.warn(notes[-1])
     progress.begin("scoring")
     labels, predicted = stream.labels, _taken(outputs, threshold)
     right = predicted == labels

@@ -47,9 +47,13 @@ class InspectResult(Result):
             ("data", f"{self.config.get('data')} ({self.data.get('training', 0):,} to train on)" if self.data else ""),
             ("classes", ", ".join(self.labels)),
             ("model", f"{self.model['name']}, {self.model['parameters']:,} parameters" if self.model else ""),
+            ("members", _members(self.config)),
             ("problem", self.problem),
             ("settings", ", ".join(changed)),
-            ("trained", f"{self.seconds:.1f} s on {self.machine['processor']['name']}" if self.machine else ""),
+            (
+                "made" if "members" in self.config else "trained",
+                f"{self.seconds:.1f} s on {self.machine['processor']['name']}" if self.machine else "",
+            ),
             ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
             ("fingerprint", str(self.data.get("fingerprint", ""))[:16]),
         ]
@@ -68,6 +72,12 @@ class InspectResult(Result):
             ]
             parts.append(table(cells, header=("evaluated on", "accuracy", "loss", "items")))
         return "\n\n".join(parts)
+
+
+def _members(config: dict[str, Any]) -> str:
+    """Return the runs that an ensemble was made of, with their weights; empty for any other run."""
+    members = zip(config.get("members", ()), config.get("weights", ()), strict=False)
+    return ", ".join(f"{weight:.2f} {member}" for member, weight in members)
 
 
 def inspect(config: InspectConfig, progress: Progress) -> InspectResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,8 +11,9 @@ from pydantic import model_validator
 from dlcli.core.config import RunConfig, option
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, TrainingConfig
+from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
-from dlcli.text.defaults import SEQUENCE_DEFAULTS
+from dlcli.text.defaults import training_defaults
 from dlcli.verbs import Action
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
@@ -43,7 +45,7 @@ class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineCo
 
     def resolved(self, *, items: int | None = None) -> Self:
         """Return the same settings with every `without it ...` filled in; see `TrainingConfig.resolved`."""
-        own = dict(SEQUENCE_DEFAULTS.get(self.model, {}))
+        own = training_defaults(self.model, items=items)
         if own:
             # Of the optimizers' rates for dense models, each as far off its own as the model's is off Adam's.
             own["lr"] = DENSE_LR[self.optimizer] * own["lr"] / DENSE_LR["adam"]
@@ -71,6 +73,9 @@ def _read(config: TrainTextConfig, progress: Progress) -> Corpus:
     from dlcli.text.corpus import read_corpus
 
     assert config.data is not None
+    if config.from_ is None:
+        # The first one is read, to find now what is wrong with all: the others stream past when TensorFlow is there.
+        next(iter(_unlabelled(config) or ()), None)
     return read_corpus(
         config.data,
         val=config.val,
@@ -96,7 +101,15 @@ def _make_domain(config: TrainTextConfig) -> Any:
         config.take(TextModelConfig),
         seed=config.seed,
         output=output_activation(config),
+        unlabelled=_unlabelled(config),
     )
+
+
+def _unlabelled(config: TrainTextConfig) -> Iterator[str] | None:
+    """Return the texts of `--unlabelled`, if there are any, to be read when they are asked for."""
+    from dlcli.text.read import read_unlabelled
+
+    return None if config.unlabelled is None else read_unlabelled(resolve_input(config.unlabelled), config)
 
 
 _TASK = Task(

@@ -204,7 +204,14 @@ class TestNgrams:
         pipeline, _ = adapt(["a b"])
         encoded = pipeline.encode(texts)
         assert (encoded.ids.tolist(), encoded.lengths.tolist()) == ([], [0] * len(texts))
-        assert pipeline.graph(tf.constant(texts)).shape == (len(texts), 0)
+        assert pipeline.graph(tf.constant(texts)).numpy().tolist() == [[0]] * len(texts)
+
+    def test_a_batch_of_empty_texts_is_one_wide(self) -> None:
+        """No sequence model takes a row of nothing."""
+        pipeline, _ = adapt(TEXTS[:50], ngrams=1)
+        (batch,) = pipeline.encode(["", ""]).dataset(tf.data.Dataset.from_tensors([0, 1]))
+        assert batch.numpy().tolist() == [[0], [0]]
+        assert pipeline.graph(tf.constant([], tf.string)).shape == (0, 1)
 
     def test_empty_texts_among_others_stay_in_their_places(self) -> None:
         pipeline, encoded = adapt(["", "a", "", "a b", ""], ngrams=2)

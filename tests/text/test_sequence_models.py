@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dlcli.core.backend import keras
 from dlcli.errors import UsageError
 from dlcli.text.config import SEQUENCE_MODELS, TextModelConfig
-from dlcli.text.defaults import MODEL_DEFAULTS, SEQUENCE_DEFAULTS
+from dlcli.text.defaults import MODEL_DEFAULTS, TRAINING_DEFAULTS
 from dlcli.text.sequence_layers import LocalMaxPooling, MaskedPooling, PaddingBehind, ReverseWords, SelfAttention
 from dlcli.text.sequence_models import build
 
@@ -223,8 +223,8 @@ class TestSettings:
             ({"model": "lstm", "activation": "elu"}, "--activation is for hidden layers: give --hidden-units too"),
             ({"model": "cnn-lstm", "kernel_sizes": "3,5"}, "--kernel-sizes: cnn-lstm takes one, got 2"),
             ({"model": "cnn", "kernel_sizes": "3,3"}, "--kernel-sizes: each can be given once"),
-            ({"model": "cnn", "freeze_embedding": True}, "--freeze-embedding is for pretrained --vectors"),
-            ({"model": "cnn", "freeze_epochs": 2}, "--freeze-epochs is for pretrained --vectors"),
+            ({"model": "cnn", "freeze_embedding": True}, "--freeze-embedding is for --vectors or --unlabelled"),
+            ({"model": "cnn", "freeze_epochs": 2}, "--freeze-epochs is for --vectors or --unlabelled"),
             ({"model": "transformer", "heads": 5}, "--heads 5 must divide the size of the embedding, "),
         ],
     )
@@ -240,7 +240,7 @@ class TestSettings:
         assert TextModelConfig(**filled.model_dump()) == filled, "the resolved settings are settings"
         assert TextModelConfig(model=name, units=7, dropout=0.0).resolved_model().units == 7
         assert TextModelConfig(model=name, units=7, dropout=0.0).resolved_model().dropout == 0.0
-        assert set(SEQUENCE_DEFAULTS[name]) >= {"lr", "batch_size", "max_length", "max_features", "epochs"}
+        assert set(TRAINING_DEFAULTS[name]) >= {"lr", "batch_size", "max_length", "max_features", "epochs"}
 
     def test_the_ngram_model_keeps_its_own_ways(self) -> None:
         assert TextModelConfig().resolved_model() == TextModelConfig()

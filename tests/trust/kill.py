@@ -29,27 +29,23 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
-COMMON = [
-    "--ngrams",
-    "2",
-    "--ngram-dropout",
-    "0.3",
-    "--epochs",
-    "12",
-    "--batch-size",
-    "16",
-    "--checkpoint-minutes",
-    "0.005",
-]
+COMMON = ["--epochs", "12", "--batch-size", "16", "--checkpoint-minutes", "0.005"]
+NGRAM = "--ngrams 2 --ngram-dropout 0.3 "
 SETTINGS = {
-    "adam, early stopping": "--lr 0.001 --patience 4",
-    "sgd, momentum, plateau": "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss "
+    "adam, early stopping": NGRAM + "--lr 0.001 --patience 4",
+    "sgd, momentum, plateau": NGRAM + "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss "
     "--patience 5",
-    "rmsprop, one-cycle, accumulation": "--optimizer rmsprop --lr 0.01 --schedule one-cycle --accumulate 3 "
+    "rmsprop, one-cycle, accumulation": NGRAM + "--optimizer rmsprop --lr 0.01 --schedule one-cycle --accumulate 3 "
     "--patience 0",
-    "lion, EMA, warm-up, clipping": "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 --patience 6",
-    "nadam, hidden layers, dropout": "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
+    "lion, EMA, warm-up, clipping": NGRAM + "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 "
+    "--patience 6",
+    "nadam, hidden layers, dropout": NGRAM
+    + "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
     "--schedule cosine --cycles 2 --metrics auc,f1 --monitor val_auc --patience 0",
+    "cnn, dropout of three kinds, plateau": "--model cnn --units 8 --embedding-dim 8 --schedule plateau "
+    "--monitor val_loss --patience 5",
+    "bilstm, recurrent dropout, pre-padding": "--model bilstm --units 4 --embedding-dim 8 --recurrent-dropout 0.2 "
+    "--padding pre --batch-size 64 --epochs 4",
 }
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 # Seconds between two looks at the run directory.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Settings that say where a run goes, and not what it is: `--resume` needs none of them.
 _NOT_OF_THE_RUN = frozenset(RunConfig.model_fields) - {"from_"}
 # Settings that hold paths, kept so that they hold from any directory.
-_PATHS = ("data", "val", "from_", "vectors")
+_PATHS = ("data", "val", "from_", "vectors", "unlabelled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,10 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
 def _recorded(task: Task, record: RunRecord, given: Any, path: Path) -> Any:
     """Return the settings that a run was started with, and refuse to change them."""
     if record.verb != task.verb:
-        raise UsageError(f"{path} is a run of {record.verb}", hint=f"dlcli {record.verb} --resume {path}")
+        other = f"dlcli {record.verb} --resume {path}"
+        raise UsageError(
+            f"{path} is a run of {record.verb}", hint=other if record.resumable else "It has no training to go on with"
+        )
     config = task.config.model_validate(record.config)
     before, now = _settings(config), _settings(given)
     changed = [
@@ -119,6 +122,11 @@ def _inherit(task: Task, config: Any) -> Any:
             f"--out {config.out} is the run of --from, which a resume would need", hint="Choose another --out"
         )
     record = open_finished(config.from_)
+    if not record.resumable:
+        raise UsageError(
+            f"--from: {config.from_} is a run of {record.verb}, which has no training of its own",
+            hint="Start from one of its members, which dlcli inspect names",
+        )
     if record.domain != task.domain:
         raise UsageError(f"--from: {config.from_} is a run of {record.verb}")
     theirs = task.config.model_validate(record.config)
