@@ -29,6 +29,8 @@ from dlcli.text.words import Replacer, WordTable, stemmer, stop_words
 # Up to this many n-grams in the training texts, those that occur once help (+0.6 points on 8,500 sentences); beyond,
 # they double the vocabulary and cost 0.1 points (25,000 reviews).
 _FEW = 2_000_000
+# Words of sequences that are looked up together.
+_BLOCK = 1_000_000
 # The id of unknown words in a sequence, where 0 is padding; those of known words follow.
 UNKNOWN = 1
 _SETTINGS, _VOCABULARY, _WORDS = "pipeline.json", "vocabulary.tsv", "words.tsv"
@@ -161,8 +163,11 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
     def _encoded(self, read: TextsAsWords, bags: EncodedTexts) -> EncodedTexts:
         """Return the training texts as `encode` would, from what was found out about them already."""
         if self.config.ordered:
-            ids = self._ids_of(tf.RaggedTensor.from_row_lengths(read.keys[read.numbers], read.lengths, validate=False))
-            return EncodedTexts.join([ids], padding=self._padding)
+            blocks = (
+                tf.RaggedTensor.from_row_lengths(block.keys[block.numbers], block.lengths, validate=False)
+                for block in read.blocks(_BLOCK)
+            )
+            return EncodedTexts.join(map(self._ids_of, blocks), padding=self._padding)
         return EncodedTexts.join([self._weighted(bags.ragged)]) if self.config.features == "tfidf" else bags
 
     def with_features(self, features: str) -> TextPipeline:

@@ -298,12 +298,22 @@ class TestOneGraph:
         monkeypatch.setattr(counting, "CHUNK", 3)
         monkeypatch.setattr(counting, "_COUNTED", 50)
         monkeypatch.setattr(bags, "_BLOCK", 50)
+        monkeypatch.setattr(pipeline_module, "_BLOCK", 50)
         cut, pieces = adapt(texts, ngrams=3, min_count=2)
         np.testing.assert_array_equal(cut.vocabulary.keys, whole.vocabulary.keys)
         assert list(cut.vocabulary.terms) == list(whole.vocabulary.terms)
         for one in (pieces, cut.encode(texts), whole.encode(texts)):
             np.testing.assert_array_equal(one.ids, encoded.ids)
             np.testing.assert_array_equal(one.lengths, encoded.lengths)
+
+    def test_chunks_change_no_sequence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        texts = [*TEXTS[:40], "", *TEXTS[40:80], ""]
+        whole = adapt(texts, ngrams=1, features="ids", min_count=2)[1]
+        monkeypatch.setattr(pipeline_module, "_BLOCK", 50)
+        pipeline, pieces = adapt(texts, ngrams=1, features="ids", min_count=2)
+        for one in (pieces, pipeline.encode(texts)):
+            np.testing.assert_array_equal(one.ids, whole.ids)
+            np.testing.assert_array_equal(one.lengths, whole.lengths)
 
     def test_the_vocabulary_is_a_function_of_the_texts_not_of_their_order(self) -> None:
         one, other = adapt(TEXTS[:300])[0].vocabulary, adapt(TEXTS[:300][::-1])[0].vocabulary
