@@ -163,6 +163,59 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "allow": ("leaks", "blank-text"),
         },
     ),
+    "clean": (
+        "a.csv b.csv --text-column review --encoding cp1252 --no-lowercase --no-strip-html --strip-urls --strip-accents"
+        " --numbers mask --punctuation drop --analyzer char --min-word-length 2 --stop-words s.txt --stem porter"
+        " --force",
+        {
+            "data": Path("a.csv"),
+            "out": Path("b.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+            "lowercase": False,
+            "strip_html": False,
+            "strip_urls": True,
+            "strip_accents": True,
+            "numbers": "mask",
+            "punctuation": "drop",
+            "analyzer": "char",
+            "min_word_length": 2,
+            "stop_words": "s.txt",
+            "stem": "porter",
+            "force": True,
+        },
+    ),
+    "tokenize": (
+        "a.csv bag --text-column review --label-column stars --encoding cp1252 --ngrams 1-3 --min-count 2 --min-df 2%"
+        " --max-df 500 --max-features 9 --features binary --no-labels --from b --force",
+        {
+            "data": Path("a.csv"),
+            "out": Path("bag"),
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+            "ngrams": (1, 3),
+            "min_count": 2,
+            "min_df": 0.02,
+            "max_df": 500,
+            "max_features": 9,
+            "features": "binary",
+            "labels": False,
+            "from_": Path("b"),
+            "force": True,
+        },
+    ),
+    "tokenize ids": (
+        "a.csv ids --features ids --max-length 90% --padding pre --truncating post",
+        {
+            "data": Path("a.csv"),
+            "out": Path("ids"),
+            "features": "ids",
+            "max_length": 0.9,
+            "padding": "pre",
+            "truncating": "post",
+        },
+    ),
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
     "ensemble": (
@@ -297,6 +350,8 @@ def test_every_verb_has_its_flags_tested() -> None:
     [
         ("train-text TINY --epochs 1 --out o", {"run", "items", "labels", "accuracy", "loss", "best_epoch", "seconds"}),
         ("train-text TINY --dry-run", {"run", "items", "labels", "parameters"}),
+        ("clean TINY b.csv", {"rows", "words_in", "words_out", "empty", "stop_words", "out"}),
+        ("tokenize TINY bag", {"texts", "features", "shape", "ngrams", "distinct", "nonzeros", "files", "out"}),
         ("check TINY TEST", {"data", "findings", "errors", "warnings"}),
         ("evaluate RUN TEST", {"n", "accuracy", "loss", "f1_macro", "metrics", "classes", "confusion", "baselines"}),
         ("compare RUN COPY --on TEST", {"runs", "settings", "data", "n", "paired"}),

@@ -119,14 +119,18 @@ def count_ngrams(texts: TextsAsWords, orders: tuple[int, int]) -> list[KeyCounte
         NumbersError: there are more distinct n-grams than fit into the memory.
     """
     counters = [KeyCounter() for _ in range(orders[0], orders[1] + 1)]
-    for block in texts.blocks(_COUNTED):
+    if orders[0] == 1:
+        # Words have numbers already: nothing is to be sorted.
+        counters[0].add(texts.keys, np.bincount(texts.numbers, minlength=len(texts.keys)))
+    sizes = range(max(2, orders[0]), orders[1] + 1)
+    for block in texts.blocks(_COUNTED) if sizes else ():
         rows = np.repeat(np.arange(len(block.lengths)), block.lengths)
         keys = block.keys[block.numbers]
 
         def count(size: int, keys: Any = keys, rows: Any = rows) -> None:
-            counters[size - orders[0]].add(ngram_keys_of_order(keys, rows, size))
+            counters[size - orders[0]].add(ngram_keys_of_order(keys, rows, size)[1])
 
-        for _ in parallel(count, range(orders[0], orders[1] + 1)):
+        for _ in parallel(count, sizes):
             pass
         _require_memory(sum(len(counter.keys) for counter in counters))
     return counters

@@ -39,20 +39,33 @@ def ngram_keys(words: tf.RaggedTensor, orders: tuple[int, int]) -> tf.Tensor:
     return tf.stack(columns[shortest - 1 :], axis=1)
 
 
-def ngram_keys_of_order(words: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+def ngram_keys_of_order(
+    words: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], size: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the keys of all n-grams of one length, as `ngram_keys` does.
 
     Args:
         words: int64 (words,), the words' keys.
         rows: int (words,), the text of each.
         size: the length of the n-grams.
+
+    Returns:
+        whether one starts at each word, as far as that can be; and the keys of those that do.
     """
     mix = np.int64(_MIX)
     keys, count = words, len(words)
     for place in range(1, size):
         keys = keys[:-1] * mix + words[place:]
     inside: np.ndarray[Any, Any] = rows[size - 1 :] == rows[: max(0, count - size + 1)]
-    return np.asarray(keys[inside])
+    return inside, np.asarray(keys[inside])
+
+
+def table_of(keys: np.ndarray[Any, Any]) -> tf.lookup.StaticHashTable:
+    """Return the table from a key to its place plus one; 0 for others."""
+    entries = tf.lookup.KeyValueTensorInitializer(
+        tf.constant(keys, tf.int64), tf.range(1, len(keys) + 1, dtype=tf.int64)
+    )
+    return tf.lookup.StaticHashTable(entries, default_value=0)
 
 
 def distinct(ids: tf.Tensor, row_splits: tf.Tensor, *, counted: bool) -> Ids:

@@ -17,19 +17,20 @@ import numpy as np
 from dlcli.core.backend import tf
 from dlcli.core.files import write_text
 from dlcli.errors import DataError, ModelError
+from dlcli.text.bags import bags_of
 from dlcli.text.cleaning import Cleaner, keys_of
 from dlcli.text.config import CleaningConfig, TextPipelineConfig
 from dlcli.text.counting import TextsAsWords, chunks, count_ngrams, parallel, read_words
 from dlcli.text.encoded import EncodedTexts, Ids
-from dlcli.text.ngrams import distinct, ngram_keys
+from dlcli.text.ngrams import distinct, ngram_keys, table_of
 from dlcli.text.vocabulary import KeyCounter, Terms, Vocabulary, most_frequent
 from dlcli.text.words import Replacer, WordTable, stemmer, stop_words
 
 # Up to this many n-grams in the training texts, those that occur once help (+0.6 points on 8,500 sentences); beyond,
 # they double the vocabulary and cost 0.1 points (25,000 reviews).
 _FEW = 2_000_000
-# Words whose n-grams are looked up together.
-_BLOCK = 250_000
+# Words of sequences that are looked up together.
+_BLOCK = 1_000_000
 # The id of unknown words in a sequence, where 0 is padding; those of known words follow.
 UNKNOWN = 1
 _SETTINGS, _VOCABULARY, _WORDS = "pipeline.json", "vocabulary.tsv", "words.tsv"
@@ -60,7 +61,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         # How many distinct n-grams the texts have, before any was cut; known where they were counted.
         self.distinct: int | None = None
         self.cleaner = Cleaner(config, words)
-        self._table = _table(vocabulary.keys)
+        self._table = table_of(vocabulary.keys)
         self._idf = tf.constant(np.append(0, self.idf), tf.float32) if config.features == "tfidf" else None
         self._ids = tf.function(self.ids, input_signature=[tf.TensorSpec([None], tf.string)])
 
@@ -145,7 +146,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         counters = count_ngrams(read, config.orders)
         config = _resolved(config, ngrams=sum(counter.total for counter in counters))
         keys, counts = _candidates(counters, config, read)
-        bags, ngrams = _bags(read, keys, config)
+        bags, ngrams = bags_of(read, keys, config.orders, counted=config.features in ("counts", "tfidf"))
         found = np.bincount(bags.ids, minlength=len(keys) + 1)[1:]
         kept = _kept(found, config, texts=len(read.lengths))
         if len(kept) < len(keys):
@@ -162,8 +163,11 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
     def _encoded(self, read: TextsAsWords, bags: EncodedTexts) -> EncodedTexts:
         """Return the training texts as `encode` would, from what was found out about them already."""
         if self.config.ordered:
-            ids = self._ids_of(tf.RaggedTensor.from_row_lengths(read.keys[read.numbers], read.lengths, validate=False))
-            return EncodedTexts.join([ids], padding=self._padding)
+            blocks = (
+                tf.RaggedTensor.from_row_lengths(block.keys[block.numbers], block.lengths, validate=False)
+                for block in read.blocks(_BLOCK)
+            )
+            return EncodedTexts.join(map(self._ids_of, blocks), padding=self._padding)
         return EncodedTexts.join([self._weighted(bags.ragged)]) if self.config.features == "tfidf" else bags
 
     def with_features(self, features: str) -> TextPipeline:
@@ -214,14 +218,6 @@ def make_replacer(config: CleaningConfig, cleaner: Cleaner) -> Replacer:
     return Replacer(stop_words(config.stop_words, normalise), stemmer(config.stem))
 
 
-def _table(keys: np.ndarray[Any, Any]) -> tf.lookup.StaticHashTable:
-    """Return the table from a key to its place plus one; 0 for others."""
-    entries = tf.lookup.KeyValueTensorInitializer(
-        tf.constant(keys, tf.int64), tf.range(1, len(keys) + 1, dtype=tf.int64)
-    )
-    return tf.lookup.StaticHashTable(entries, default_value=0)
-
-
 def _resolved(config: TextPipelineConfig, *, ngrams: int) -> TextPipelineConfig:
     """Return the settings with the least count that fits the number of n-grams, repeats included."""
     few = ngrams <= _FEW or config.ordered
@@ -262,58 +258,6 @@ def _kept(found: np.ndarray[Any, Any], config: TextPipelineConfig, *, texts: int
 def _documents(bound: int | float | None, texts: int) -> int | float | None:
     """Return a share of the texts as their number; a count as it is."""
     return bound * texts if isinstance(bound, float) else bound
-
-
-def _bags(
-    read: TextsAsWords, keys: np.ndarray[Any, Any], config: TextPipelineConfig
-) -> tuple[EncodedTexts, np.ndarray[Any, Any]]:
-    """Return texts as ids of n-grams, each once, and the words of each n-gram (see `_words_of`).
-
-    Args:
-        read: the texts.
-        keys: the n-grams.
-        config: which lengths of n-grams, and whether they are counted.
-    """
-    table, orders = _table(keys), config.orders
-    counted = config.features in ("counts", "tfidf")
-
-    def look_up(block: TextsAsWords) -> tuple[tf.Tensor, Ids]:
-        words = tf.RaggedTensor.from_row_lengths(block.keys[block.numbers], block.lengths, validate=False)
-        ids = table.lookup(ngram_keys(words, orders))
-        return ids, distinct(ids, words.row_splits, counted=counted)
-
-    # Where each n-gram was met, as a place in the table of ids of all texts, which has a column for each length.
-    met: np.ndarray[Any, Any] = np.zeros(len(keys) + 1, np.int64)
-
-    def bags() -> Iterator[Ids]:
-        start = 0
-        for ids, found in parallel(look_up, read.blocks(_BLOCK)):
-            flat = ids.numpy().ravel()
-            met[flat] = np.arange(start, start + len(flat))
-            start += len(flat)
-            yield found
-
-    encoded = EncodedTexts.join(bags())
-    return encoded, _words_of(met[1:], read.numbers, orders)
-
-
-def _words_of(
-    met: np.ndarray[Any, Any], numbers: np.ndarray[Any, Any], orders: tuple[int, int]
-) -> np.ndarray[Any, Any]:
-    """Return the words of n-grams: int32, shape (n, longest), with -1 behind those of the shorter ones.
-
-    Args:
-        met: where each was met: the place of its first word, times the number of lengths, plus which length it has.
-        numbers: the words of all texts.
-        orders: the shortest and the longest n-gram.
-    """
-    shortest, longest = orders
-    starts, which = np.divmod(met, longest - shortest + 1)
-    words: np.ndarray[Any, Any] = np.full((len(met), longest), -1, np.int32)
-    for place in range(longest):
-        reach = which + shortest > place
-        words[reach, place] = numbers[starts[reach] + place]
-    return words
 
 
 def _keys_of_terms(terms: Sequence[str]) -> np.ndarray[Any, Any]:

@@ -123,20 +123,22 @@ class KeyCounter:
         """How many keys came, repeats included."""
         return int(self.counts.sum())
 
-    def add(self, keys: np.ndarray[Any, Any]) -> None:
-        """Count more keys: int64, repeats included; 0 is no key."""
-        # A sort beats a hash table here: NumPy sorts int64 with vector instructions.
-        distinct, occurrences = np.unique(keys, return_counts=True)
-        known = distinct != 0
-        distinct, occurrences = distinct[known], occurrences[known]
-        if not len(self.keys):
-            self.keys, self.counts = distinct, occurrences
-            return
-        merged = np.concatenate([self.keys, distinct])
+    def add(self, keys: np.ndarray[Any, Any], counts: np.ndarray[Any, Any] | None = None) -> None:
+        """Count more keys.
+
+        Args:
+            keys: int64, repeats included; 0 is no key.
+            counts: int64, how often each came; without it once.
+        """
+        if counts is None:
+            # A sort beats a hash table here: NumPy sorts int64 with vector instructions.
+            keys, counts = np.unique(keys, return_counts=True)
+        known = (keys != 0) & (counts > 0)
+        merged = np.concatenate([self.keys, keys[known]])
         order = np.argsort(merged, kind="stable")
-        merged, counts = merged[order], np.concatenate([self.counts, occurrences])[order]
-        first = np.flatnonzero(np.concatenate([[True], merged[1:] != merged[:-1]]))
-        self.keys, self.counts = merged[first], np.add.reduceat(counts, first)
+        merged, counts = merged[order], np.concatenate([self.counts, counts[known]])[order]
+        first = np.flatnonzero(np.concatenate([np.ones(len(merged[:1]), bool), merged[1:] != merged[:-1]]))
+        self.keys, self.counts = merged[first], np.add.reduceat(counts, first) if len(first) else counts
 
 
 def most_frequent(

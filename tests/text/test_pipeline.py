@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from dlcli.core.backend import tf
 from dlcli.errors import DataError, ModelError
-from dlcli.text import counting
+from dlcli.text import bags, counting
 from dlcli.text import pipeline as pipeline_module
 from dlcli.text.cleaning import Cleaner
 from dlcli.text.config import CleaningConfig, TextPipelineConfig
@@ -297,6 +297,7 @@ class TestOneGraph:
         whole, encoded = adapt(texts, ngrams=3, min_count=2)
         monkeypatch.setattr(counting, "CHUNK", 3)
         monkeypatch.setattr(counting, "_COUNTED", 50)
+        monkeypatch.setattr(bags, "_BLOCK", 50)
         monkeypatch.setattr(pipeline_module, "_BLOCK", 50)
         cut, pieces = adapt(texts, ngrams=3, min_count=2)
         np.testing.assert_array_equal(cut.vocabulary.keys, whole.vocabulary.keys)
@@ -304,6 +305,15 @@ class TestOneGraph:
         for one in (pieces, cut.encode(texts), whole.encode(texts)):
             np.testing.assert_array_equal(one.ids, encoded.ids)
             np.testing.assert_array_equal(one.lengths, encoded.lengths)
+
+    def test_chunks_change_no_sequence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        texts = [*TEXTS[:40], "", *TEXTS[40:80], ""]
+        whole = adapt(texts, ngrams=1, features="ids", min_count=2)[1]
+        monkeypatch.setattr(pipeline_module, "_BLOCK", 50)
+        pipeline, pieces = adapt(texts, ngrams=1, features="ids", min_count=2)
+        for one in (pieces, pipeline.encode(texts)):
+            np.testing.assert_array_equal(one.ids, whole.ids)
+            np.testing.assert_array_equal(one.lengths, whole.lengths)
 
     def test_the_vocabulary_is_a_function_of_the_texts_not_of_their_order(self) -> None:
         one, other = adapt(TEXTS[:300])[0].vocabulary, adapt(TEXTS[:300][::-1])[0].vocabulary

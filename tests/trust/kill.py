@@ -39,7 +39,8 @@ SETTINGS = {
     "--patience 0",
     "lion, EMA, warm-up, clipping": NGRAM + "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 "
     "--patience 6",
-    "nadam, hidden layers, dropout": NGRAM + "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
+    "nadam, hidden layers, dropout": NGRAM
+    + "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
     "--schedule cosine --cycles 2 --metrics auc,f1 --monitor val_auc --patience 0",
     "cnn, dropout of three kinds, plateau": "--model cnn --units 8 --embedding-dim 8 --schedule plateau "
     "--monitor val_loss --patience 5",
