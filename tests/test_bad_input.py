@@ -157,7 +157,7 @@ def test_bad_data_is_one_line_and_leaves_nothing(
 
 
 BAD_SETTINGS = [
-    ("--ngrams 0", ["--ngrams", "1", "got 0"]),
+    ("--ngrams 0", ["--ngrams", "1", "got '0'"]),
     ("--epochs 0", ["--epochs", "1", "got 0"]),
     ("--batch-size 0", ["--batch-size", "got 0"]),
     ("--batch-size 2.5", ["--batch-size", "'2.5'", "integer"]),
@@ -264,7 +264,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(dlcli: Command, tmp_path: Pa
 def test_latin_1_is_read_when_it_is_named(dlcli: Command, tmp_path: Path) -> None:
     write(tmp_path / "a.csv", LATIN)
     assert dlcli("train-text", "a.csv", "--encoding", "latin-1", "--min-count", "1", "--out", "o").code == 0
-    assert "café\t1\n" in Path("o/pipeline/vocabulary.tsv").read_text(encoding="utf-8")
+    assert "café\t1\t1\n" in Path("o/pipeline/vocabulary.tsv").read_text(encoding="utf-8")
 
 
 def test_stdin_that_is_not_utf_8(

@@ -112,6 +112,29 @@ def test_version() -> None:
 # From flags to a config.
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "clean": (
+        "d.csv o.csv --no-lowercase --numbers mask --stem porter --force",
+        {
+            "data": Path("d.csv"),
+            "out": Path("o.csv"),
+            "lowercase": False,
+            "numbers": "mask",
+            "stem": "porter",
+            "force": True,
+        },
+    ),
+    "tokenize": (
+        "d.csv o --features ids --max-length 95% --padding pre --from bag --no-labels",
+        {
+            "data": Path("d.csv"),
+            "out": Path("o"),
+            "features": "ids",
+            "max_length": 0.95,
+            "padding": "pre",
+            "from_": Path("bag"),
+            "labels": False,
+        },
+    ),
     "train-text": (
         "d.csv --val v.csv --text-column review --label-column stars --encoding latin-1 --no-lowercase --no-strip-html"
         " --punctuation drop --ngrams 3 --max-features 500 --min-count 4 --model ngram --embedding-dim 8"
@@ -127,7 +150,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "lowercase": False,
             "strip_html": False,
             "punctuation": "drop",
-            "ngrams": 3,
+            "ngrams": (1, 3),
             "max_features": 500,
             "min_count": 4,
             "model": "ngram",

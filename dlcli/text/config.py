@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, PlainSerializer, model_validator
 
 from dlcli.core.config import Config, Counts, ShareOrCount, flag, option
 from dlcli.core.training_config import LayerConfig
@@ -31,7 +31,13 @@ def _ngram_range(value: Any) -> Any:
     return found
 
 
-NgramRange = Annotated[tuple[int, int], BeforeValidator(_ngram_range)]
+def _shown_range(orders: tuple[int, int]) -> int | str:
+    return orders[1] if orders[0] == 1 else f"{orders[0]}-{orders[1]}"
+
+
+NgramRange = Annotated[
+    tuple[int, int], BeforeValidator(_ngram_range), PlainSerializer(_shown_range, when_used="json-unless-none")
+]
 """The shortest and the longest n-gram; `2` on the command line or in a recipe is 1 to 2."""
 
 

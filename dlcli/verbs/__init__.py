@@ -48,7 +48,7 @@ class Action:
 VERBS = (
     Verb("check", "Find bad rows, repeats and leaks in data, before training.", "Data"),
     Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
-    Verb("tokenize", "Turn texts into a sparse matrix or padded ids, with their vocabulary.", "Data"),
+    Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
     Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),

@@ -60,7 +60,7 @@ def test_the_record(run: Path) -> None:
     assert found["data"]["training"] + found["data"]["validation"] == len(read_csv(REVIEWS))
     assert found["seed"] == found["config"]["seed"] == 0
     assert found["config"]["data"] == str(REVIEWS)
-    assert found["config"]["ngrams"] == [1, 2]
+    assert found["config"]["ngrams"] == 2
     assert found["config"]["features"] == "binary"
     assert not {"out", "force", "resume", "dry_run"} & found["config"].keys()
     assert {"dlcli", "python", "tensorflow", "keras", "numpy"} <= found["machine"]["versions"].keys()

@@ -169,7 +169,6 @@ def _train(
         if placement.jit:
             # Each shape is compiled anew, for seconds.
             fitted.inputs.widths = bucket_widths(fitted.inputs.lengths)
-        progress.note(_chosen(placement, fitted.inputs.widths))
         record = _record(task, config, corpus, fitted, placement)
         if start is not None:
             record.data["start"] = start.record.hashes[MODEL]
@@ -186,6 +185,7 @@ def _train(
             return rehearse(trial, validation, progress)
         with open_run(record) as run:
             progress.note(f"run directory: {run.path}")
+            progress.note(_chosen(placement, fitted.inputs.widths))
             with _saying_how_to_go_on(task, run, progress):
                 fitted.pipeline.save(run.pipeline)
                 trained = fit.train(
