@@ -36,18 +36,25 @@ def _stderr_kept() -> Iterator[None]:
             os.close(saved)
 
 
-with _stderr_kept():
+@contextlib.contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Let packages that are not imported yet seem not to be installed during the block."""
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+# TensorFlow imports Keras, and Keras, where they are there, packages for wrappers, galleries and inputs that we do not
+# use: more than a quarter of the start.
+with _stderr_kept(), _hidden("sklearn", "scipy", "matplotlib", "pandas", "IPython"):
     import tensorflow as tf
 
     tf.config.list_physical_devices()
     tf.get_logger().setLevel("ERROR")
-    # Keras imports scikit-learn, when it is there, for wrappers that we do not use: 0.7 s of every start.
-    _hidden = "sklearn" not in sys.modules
-    if _hidden:
-        sys.modules["sklearn"] = None  # type: ignore[assignment]
     import keras
-
-    if _hidden:
-        del sys.modules["sklearn"]
 
 __all__ = ["keras", "tf"]
