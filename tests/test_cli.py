@@ -112,29 +112,6 @@ def test_version() -> None:
 # From flags to a config.
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "clean": (
-        "d.csv o.csv --no-lowercase --numbers mask --stem porter --force",
-        {
-            "data": Path("d.csv"),
-            "out": Path("o.csv"),
-            "lowercase": False,
-            "numbers": "mask",
-            "stem": "porter",
-            "force": True,
-        },
-    ),
-    "tokenize": (
-        "d.csv o --features ids --max-length 95% --padding pre --from bag --no-labels",
-        {
-            "data": Path("d.csv"),
-            "out": Path("o"),
-            "features": "ids",
-            "max_length": 0.95,
-            "padding": "pre",
-            "from_": Path("bag"),
-            "labels": False,
-        },
-    ),
     "train-text": (
         "d.csv --val v.csv --text-column review --label-column stars --encoding latin-1 --no-lowercase --no-strip-html"
         " --punctuation drop --ngrams 3 --max-features 500 --min-count 4 --model ngram --embedding-dim 8"

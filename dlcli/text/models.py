@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,13 @@ from dlcli.text.config import SEQUENCE_MODELS, TextModelConfig
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.pipeline import TextPipeline
 
-# XLA makes the loop over the words two to three times as fast on a CPU; a GPU has kernels for it.
-_COMPILED = ("rnn", "lstm", "gru", "bilstm", "bigru", "cnn-lstm")
-# Characters of training texts from which that is worth compiling up to eight shapes, some seconds each.
-_WORTH_COMPILING = 5_000_000
+def auto(config: TextModelConfig) -> Auto:
+    """Return what `--precision auto` turns on for a model; `--jit auto` turns nothing on.
 
-
-def auto(config: TextModelConfig, texts: Sequence[str]) -> Auto:
-    """Return what `--precision auto` and `--jit auto` turn on for a model and its training texts."""
-    if config.model not in SEQUENCE_MODELS:
-        return Auto()
-    compiled = config.model in _COMPILED and sum(map(len, texts)) >= _WORTH_COMPILING
-    return Auto(bfloat16=("gpu",), jit=("cpu",) if compiled else ())
+    XLA takes half a minute and more to compile the widths of a recurrent model, and its steps were slower on the
+    processors without AMX that were measured (docs/text.md); a GPU has kernels of its own for the loop over the words.
+    """
+    return Auto(bfloat16=("gpu",)) if config.model in SEQUENCE_MODELS else Auto()
 
 
 def build(

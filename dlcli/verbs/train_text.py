@@ -86,10 +86,10 @@ def _read(config: TrainTextConfig, progress: Progress) -> Corpus:
     )
 
 
-def _auto(config: TrainTextConfig, corpus: Corpus) -> Any:
+def _auto(config: TrainTextConfig) -> Any:
     from dlcli.text import models
 
-    return models.auto(config, corpus.training.items)
+    return models.auto(config)
 
 
 def _make_domain(config: TrainTextConfig) -> Any:

@@ -43,7 +43,7 @@ class Task:
         inherited: the groups of settings that `--from` takes from the other run.
         read: reads and splits the data; imports no TensorFlow, so that bad data is found before its seconds of start.
         make_domain: the core's view of the domain.
-        auto: what `--precision auto` and `--jit auto` turn on for the model and the data.
+        auto: what `--precision auto` and `--jit auto` turn on for the model.
         waits: layers that are not trained in the first epochs, with the number of those.
     """
 
@@ -53,7 +53,7 @@ class Task:
     inherited: tuple[type[Config], ...]
     read: Callable[[Any, Progress], Corpus]
     make_domain: Callable[[Any], Domain]
-    auto: Callable[[Any, Corpus], Auto]
+    auto: Callable[[Any], Auto]
     waits: Callable[[Any], dict[str, int]] = lambda config: {}
 
 
@@ -162,7 +162,7 @@ def _train(
         from dlcli.core import tensorboard
 
         tensorboard.require()
-    auto = task.auto(config, corpus)
+    auto = task.auto(config)
     with devices.use(config.device, precision=config.precision, jit=config.jit, auto=auto) as placement:
         start = Predictor(config.from_) if config.from_ else None
         fitted = _fitted(task, config, corpus, start, placement, progress)
