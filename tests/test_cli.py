@@ -381,8 +381,8 @@ def test_json_is_one_object_and_quiet_is_quiet(
 
 def test_results_go_to_stdout_and_progress_to_stderr(dlcli: Command, tiny: Path) -> None:
     outcome = dlcli("train-text", tiny, "--epochs", "2", "--out", "o")
-    assert outcome.lines[0] == "run directory: o"
-    assert [line.split()[1] for line in outcome.lines[1:]] == ["1/2", "2/2"]
+    assert outcome.lines[:2] == ["run directory: o", "computes on cpu in float32"]
+    assert [line.split()[1] for line in outcome.lines[2:]] == ["1/2", "2/2"]
     assert outcome.out.splitlines()[-1].split() == ["run", "o"]
     assert "epoch 1/2" not in outcome.out
 
