@@ -33,7 +33,7 @@ _TRAINED = {
 }
 
 TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {
-    "bow": {"lr": 0.01},
+    "bow": {"lr": 0.03},
     "mlp": {"lr": 0.003},
     "cnn": _TRAINED,
     "rnn": _TRAINED | {"lr": 0.001},
