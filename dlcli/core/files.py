@@ -118,7 +118,8 @@ def require_writable_parent(path: Path, *, keep: bool = True, option: str = "--o
             parent.rmdir()
     except OSError as error:
         raise SurroundingsError(
-            f"cannot write to {path.parent} ({error.strerror})", hint=f"Choose another {option}"
+            f"cannot write to {path.parent} ({error.strerror})",
+            hint=f"Choose another {f'place with {option}' if option.startswith('--') else option}",
         ) from error
 
 
