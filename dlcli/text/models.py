@@ -13,6 +13,7 @@ from dlcli.text.config import SEQUENCE_MODELS, TextModelConfig
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.pipeline import TextPipeline
 
+
 def auto(config: TextModelConfig) -> Auto:
     """Return what `--precision auto` turns on for a model; `--jit auto` turns nothing on.
 
