@@ -325,7 +325,7 @@ class TextModelConfig(LayerConfig):
 
     def resolved_model(self) -> Self:
         """Return the settings with a sequence model's defaults filled in; vectors bring a dimension of their own."""
-        own = MODEL_DEFAULTS.get(self.model, {})
+        own = {"dropout": 0.0} | MODEL_DEFAULTS.get(self.model, {})
         missing = {name: value for name, value in own.items() if getattr(self, name) in (None, ())}
         if self.vectors is not None and self.embedding_dim is None:
             missing.pop("embedding_dim", None)

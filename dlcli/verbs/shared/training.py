@@ -131,11 +131,12 @@ def _inherit(task: Task, config: Any) -> Any:
         raise UsageError(f"--from: {config.from_} is a run of {record.verb}")
     theirs = task.config.model_validate(record.config)
     taken = {name: getattr(theirs, name) for group in task.inherited for name in group.model_fields}
+    shown, given = theirs.model_dump(mode="json"), config.model_dump(mode="json")
     for name in sorted(config.model_fields_set & taken.keys()):
         if getattr(config, name) != taken[name]:
             raise UsageError(
                 f"{flag(name)}: --from takes preprocessing and model from {config.from_}, "
-                f"which has {taken[name]!r}, got {getattr(config, name)!r}",
+                f"which has {shown[name]!r}, got {given[name]!r}",
                 hint="Leave it out, or train anew",
             )
     return config.model_copy(update=taken)
