@@ -116,7 +116,7 @@ class TestFrom:
         ("flags", "code", "words"),
         [
             ("--ngrams 1", 2, ["--ngrams: --from takes", "which has 2, got 1", "Leave it out"]),
-            ("--hidden-units 4", 2, ["--hidden-units: --from takes", "got (4,)"]),
+            ("--hidden-units 4", 2, ["--hidden-units: --from takes", "got [4]"]),
             ("--dropout 0.5", 2, ["--dropout: --from takes", "which has 0.0, got 0.5"]),
             ("--loss hinge", 2, ["--loss hinge does not fit the run of --from", "probabilities"]),
             ("--precision bfloat16", 2, ["computes in float32, not in bfloat16", "--precision float32"]),
