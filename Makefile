@@ -32,6 +32,8 @@ docs: $(VENV)/.dev  ## Write docs/reference.md anew from --help
 
 bench: $(VENV)/.dev  ## Measure dlcli beside its peers (about an hour; needs the data of benchmarks/README.md)
 	$(BIN)/python benchmarks/text_ngram.py
+	$(BIN)/python benchmarks/text_features.py
+	$(BIN)/python benchmarks/text_sequences.py
 
 bench-quick: $(VENV)/.dev  ## The same, one run of each and the slow peer cut short and scaled
 	$(BIN)/python benchmarks/text_ngram.py --quick
