@@ -124,7 +124,7 @@ def _nltk_list(language: str) -> list[str]:
         languages = stopwords.fileids()
         if language not in languages:
             raise UsageError(
-                f"--stop-words: NLTK has no list {language!r}; it has {', '.join(languages)}",
+                f"--stop-words: NLTK has no list {language!r}",
                 hint=nearest(language, languages),
             )
         return list(stopwords.words(language))
@@ -167,7 +167,7 @@ def stemmer(name: str) -> Callable[[str], str] | None:
     language, languages = name.removeprefix(_SNOWBALL), _snowball_languages()
     if language not in languages:
         raise UsageError(
-            f"--stem: Snowball has no language {language!r}; it has {', '.join(languages)}",
+            f"--stem: Snowball has no language {language!r}",
             hint=nearest(language, languages),
         )
     return _nltk_stemmer(language)
