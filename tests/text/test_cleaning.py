@@ -151,7 +151,7 @@ def test_stop_words_of_nltk(corpora: Path) -> None:
     (folder / "german").write_text("der\nFür\n", encoding="utf-8")
     assert stands(["the", "of", "der", "film"], stop_words="nltk:english") == [DROPPED, DROPPED, "der", "film"]
     assert stands(["the", "für"], stop_words="nltk:german") == ["the", DROPPED]
-    with pytest.raises(UsageError, match=r"no list 'germn'; it has english, german\. Did you mean 'german'"):
+    with pytest.raises(UsageError, match=r"no list 'germn'\. Did you mean 'german'"):
         stands([], stop_words="nltk:germn")
 
 
