@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dlcli.core.backend import tf
-from dlcli.text.cleaning import Cleaner, keys_of, strings_of
+from dlcli.text.cleaning import Cleaner, distinct_words, strings_of
 from dlcli.text.config import CleaningConfig
 from dlcli.text.counting import chunks, parallel
 from dlcli.text.pipeline import make_replacer
@@ -83,10 +83,9 @@ def clean_texts(
         words = cleaner.split(texts)
         without_numbers = cleaner.without_numbers(words)
         kept = cleaner.without_short(without_numbers)
-        keys, places = tf.unique(keys_of(kept.values))
-        first = tf.math.unsorted_segment_min(tf.range(tf.size(places)), places, tf.size(keys))
+        distinct, _, places = distinct_words(kept.values)
         sizes = tf.stack([tf.size(some.values) for some in (words, without_numbers, kept)])
-        return tf.gather(kept.values, first), places, kept.row_lengths(), sizes
+        return distinct, places, kept.row_lengths(), sizes
 
     def read(chunk: list[tuple[str, _Item]]) -> _Chunk:
         words, *numbers = split(tf.constant([text for text, _ in chunk]))

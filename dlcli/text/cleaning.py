@@ -145,6 +145,13 @@ def keys_of(words: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_hash_bucket_fast(words, _FINGERPRINTS)
 
 
+def distinct_words(words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the distinct strings of a tensor, shape (n,); their keys; and each string as a place among them."""
+    keys, places = tf.unique(keys_of(words))
+    first = tf.math.unsorted_segment_min(tf.range(tf.size(places)), places, tf.size(keys))
+    return tf.gather(words, first), keys, places
+
+
 def _keep(words: tf.RaggedTensor, kept: tf.Tensor) -> tf.RaggedTensor:
     """Return ragged rows with some of their values."""
     return tf.RaggedTensor.from_value_rowids(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, PlainSerializer, model_validator
+from pydantic import BeforeValidator, PlainSerializer, field_validator, model_validator
 
 from dlcli.core.config import Config, Counts, ShareOrCount, flag, option
 from dlcli.core.training_config import LayerConfig
@@ -109,6 +109,12 @@ class CleaningConfig(Config):
         "see stay as they are.",
         metavar="STEMMER",
     )
+
+    @field_validator("stop_words")
+    @classmethod
+    def _from_any_directory(cls, name: str) -> str:
+        """Keep the whole path of a file, so that a resume finds it from any directory."""
+        return str(Path(name).resolve()) if name not in ("none", "sklearn") and Path(name).is_file() else name
 
 
 class TextPipelineConfig(CleaningConfig):

@@ -14,7 +14,7 @@ import numpy as np
 from dlcli.core.backend import tf
 from dlcli.core.memory import available_memory
 from dlcli.errors import NumbersError
-from dlcli.text.cleaning import Cleaner, keys_of, strings_of
+from dlcli.text.cleaning import Cleaner, distinct_words, keys_of, strings_of
 from dlcli.text.ngrams import ngram_keys_of_order
 from dlcli.text.vocabulary import KeyCounter
 from dlcli.text.words import DROPPED, WordTable
@@ -89,9 +89,7 @@ def read_words(texts: Iterable[str], cleaner: Cleaner) -> TextsAsWords:
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]
     def split(chunk: tf.Tensor) -> tuple[tf.Tensor, ...]:
         tokens = cleaner.tokens(chunk)
-        keys, places = tf.unique(keys_of(tokens.values))
-        first = tf.math.unsorted_segment_min(tf.range(tf.size(places)), places, tf.size(keys))
-        return tf.gather(tokens.values, first), keys, places, tokens.row_lengths()
+        return *distinct_words(tokens.values), tokens.row_lengths()
 
     def read(chunk: Sequence[str]) -> _Chunk:
         words, *numbers = split(tf.constant(chunk))

@@ -16,6 +16,7 @@ from dlcli.core.backend import keras
 from dlcli.core.layers import activation, dropout, head, hidden, initializer, penalty
 from dlcli.errors import UsageError
 from dlcli.text.config import TextModelConfig
+from dlcli.text.pipeline import UNKNOWN
 from dlcli.text.sequence_layers import (
     LocalMaxPooling,
     MaskedPooling,
@@ -29,7 +30,7 @@ from dlcli.text.sequence_layers import (
 ops = keras.ops
 layers = keras.layers
 
-SPECIAL_IDS = 2
+SPECIAL_IDS = UNKNOWN + 1
 """Ids before the first word's: padding and unknown."""
 # What each few outputs of a convolution become one of before an LSTM reads them.
 _POOL = 4

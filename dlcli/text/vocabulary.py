@@ -155,13 +155,9 @@ def most_frequent(
         the keys and their counts, by falling count; equal counts by length of the n-gram, then by key, so that the
         order is a function of the texts alone.
     """
-    keys, counts, sizes = [], [], []
-    for size, counter in enumerate(counters):
-        kept = counter.counts >= min_count
-        keys.append(counter.keys[kept])
-        counts.append(counter.counts[kept])
-        sizes.append(np.full(int(kept.sum()), size, np.int8))
-    all_keys, all_counts = np.concatenate(keys), np.concatenate(counts)
+    frequent = [counter.counts >= min_count for counter in counters]
+    keys = np.concatenate([counter.keys[kept] for counter, kept in zip(counters, frequent, strict=True)])
+    counts = np.concatenate([counter.counts[kept] for counter, kept in zip(counters, frequent, strict=True)])
     # Keys of a size are in ascending order already, and sizes too: a stable sort by count leaves them so.
-    ranked = np.argsort(-all_counts, kind="stable")[:max_features]
-    return all_keys[ranked], all_counts[ranked]
+    ranked = np.argsort(-counts, kind="stable")[:max_features]
+    return keys[ranked], counts[ranked]

@@ -176,6 +176,22 @@ def test_what_does_not_fit_is_refused(dlcli: Any, small: Path, flags: str, words
     assert not Path("o").exists()
 
 
+def test_a_stop_list_is_found_from_any_directory(dlcli: Any, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: object, line: str) -> None:
+        raise KeyboardInterrupt
+
+    Path("stops.txt").write_text("the\nfilm\n", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcli.console.Console.epoch", interrupt)
+        flags = ("--stop-words", "stops.txt", "--epochs", "2", "--out", "o")
+        assert dlcli("train-text", small, *flags).code == 130
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    outcome = dlcli("train-text", "--resume", "../o")
+    assert outcome.code == 0, outcome.err
+    assert "film\t" not in Path("../o/pipeline/vocabulary.tsv").read_text()
+
+
 def test_texts_of_which_nothing_is_left(dlcli: Any, tmp_path: Path) -> None:
     stops = ["the", "and", "of", "to", "in", "is", "it", "this"]
     rows = [{"text": stop, "label": "a"} for stop in stops] + [{"text": f"word{n} x", "label": "b"} for n in range(8)]
