@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlcli.core.backend import tf
-from dlcli.text.counting import TextsAsWords, parallel
+from dlcli.core.parallel import parallel
+from dlcli.text.counting import TextsAsWords
 from dlcli.text.encoded import EncodedTexts
 from dlcli.text.ngrams import ngram_keys_of_order, table_of
 

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dlcli.core.backend import tf
+from dlcli.core.parallel import chunks, parallel
 from dlcli.text.cleaning import Cleaner, distinct_words, strings_of
 from dlcli.text.config import CleaningConfig
-from dlcli.text.counting import chunks, parallel
+from dlcli.text.counting import CHUNK
 from dlcli.text.pipeline import make_replacer
 from dlcli.text.words import DROPPED, Replacer
 
@@ -91,7 +92,7 @@ def clean_texts(
         words, *numbers = split(tf.constant([text for text, _ in chunk]))
         return _Chunk([item for _, item in chunk], strings_of(words), *(part.numpy() for part in numbers))
 
-    for chunk in parallel(read, chunks(items)):
+    for chunk in parallel(read, chunks(items, CHUNK)):
         yield from zip(_put_together(chunk, replacer, tally), chunk.items, strict=True)
     tally.distinct_words, tally.stemmed_words = replacer.known, replacer.stemmed
 

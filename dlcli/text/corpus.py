@@ -6,10 +6,11 @@ from pathlib import Path
 
 from dlcli.core import dataset
 from dlcli.core.dataset import Corpus, IntArray, Side
+from dlcli.core.folders import parts_of
 from dlcli.core.progress import Progress
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig
-from dlcli.text.read import Texts, parts_of, read_labelled
+from dlcli.text.read import Texts, read_labelled
 
 
 def read_corpus(

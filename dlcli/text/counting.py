@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dlcli.core.backend import tf
 from dlcli.core.memory import available_memory
+from dlcli.core.parallel import chunks, parallel
 from dlcli.errors import NumbersError
 from dlcli.text.cleaning import Cleaner, distinct_words, keys_of, strings_of
 from dlcli.text.ngrams import ngram_keys_of_order
@@ -25,8 +22,6 @@ CHUNK = 1024
 _COUNTED = 2_000_000
 # What a distinct n-gram takes while it is counted and made into a vocabulary, in bytes; measured on pairs of words.
 _BYTES_PER_NGRAM = 150
-_Work = TypeVar("_Work")
-_Done = TypeVar("_Done")
 
 
 class TextsAsWords(NamedTuple):
@@ -97,7 +92,7 @@ def read_words(texts: Iterable[str], cleaner: Cleaner) -> TextsAsWords:
 
     index = _Index()
     numbers, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
-    for chunk in parallel(read, chunks(texts)):
+    for chunk in parallel(read, chunks(texts, CHUNK)):
         numbers.append(index.numbers(chunk.keys, chunk.words)[chunk.places])
         lengths.append(chunk.lengths)
     return TextsAsWords(np.concatenate(numbers), np.concatenate(lengths), index.words, index.keys)
@@ -174,23 +169,3 @@ class _Index:
         self._sorted = np.insert(self._sorted, at, keys[order])
         self._numbers = np.insert(self._numbers, at, found[order])
         return found
-
-
-def chunks(items: Iterable[_Work], size: int | None = None) -> Iterator[list[_Work]]:
-    """Cut texts, or whatever comes with them, into lists."""
-    rest = iter(items)
-    while chunk := list(itertools.islice(rest, size or CHUNK)):
-        yield chunk
-
-
-def parallel(work: Callable[[_Work], _Done], items: Iterable[_Work]) -> Iterator[_Done]:
-    """Run `work` on each item, in order, on threads, a few ahead: TensorFlow leaves the interpreter free meanwhile."""
-    threads = min(8, os.cpu_count() or 1)
-    waiting: deque[Any] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

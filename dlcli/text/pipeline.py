@@ -16,11 +16,12 @@ import numpy as np
 
 from dlcli.core.backend import tf
 from dlcli.core.files import write_text
+from dlcli.core.parallel import chunks, parallel
 from dlcli.errors import DataError, ModelError
 from dlcli.text.bags import bags_of
 from dlcli.text.cleaning import Cleaner, keys_of
 from dlcli.text.config import CleaningConfig, TextPipelineConfig
-from dlcli.text.counting import TextsAsWords, chunks, count_ngrams, parallel, read_words
+from dlcli.text.counting import CHUNK, TextsAsWords, count_ngrams, read_words
 from dlcli.text.encoded import EncodedTexts, Ids
 from dlcli.text.ngrams import distinct, ngram_keys, table_of
 from dlcli.text.vocabulary import KeyCounter, Terms, Vocabulary, most_frequent
@@ -105,7 +106,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
 
     def encode(self, texts: Iterable[str]) -> EncodedTexts:
         """Turn any number of texts into ids, in parallel and in bounded memory."""
-        found = parallel(lambda chunk: self._ids(tf.constant(chunk)), chunks(texts))
+        found = parallel(lambda chunk: self._ids(tf.constant(chunk)), chunks(texts, CHUNK))
         return EncodedTexts.join(found, padding=self._padding)
 
     def sequences(self, texts: Iterable[str]) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
@@ -121,7 +122,7 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
             keys = self.cleaner.keys(self.cleaner.tokens(chunk))
             return self._table.lookup(keys.values), keys.row_lengths()
 
-        for ids, lengths in parallel(lambda chunk: numbers(tf.constant(chunk)), chunks(texts)):
+        for ids, lengths in parallel(lambda chunk: numbers(tf.constant(chunk)), chunks(texts, CHUNK)):
             yield ids.numpy(), lengths.numpy()
 
     @classmethod

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlcli.errors import DataError, UsageError, nearest
+from dlcli.core.folders import part_of, require_exists
+from dlcli.core.lines import NUL_HINT, BadRow, bad_bytes, open_text, strict
+from dlcli.core.tables import Row, scan_rows
+from dlcli.errors import DataError
 from dlcli.text.config import TextDataConfig
-from dlcli.text.lines import NUL_HINT, BadRow, bad_bytes, open_text, strict
-from dlcli.text.tables import Row, scan_rows
 
 # A class of IMDB's own layout that is none: reviews without a label.
 NOT_A_CLASS = "unsup"
-SPLITS = ("train", "val", "test")
 
 
 class LabelledText(NamedTuple):
@@ -103,7 +103,7 @@ def scan_labelled(path: Path, config: TextDataConfig, *, part: str) -> Iterator[
     """
     require_exists(path)
     if path.is_dir():
-        for label, file in _labelled_files(_part(path, part)):
+        for label, file in _labelled_files(part_of(path, part)):
             try:
                 text = read_text_file(file, config.encoding)
             except BadRow as bad:
@@ -183,7 +183,7 @@ def read_unlabelled(path: Path, config: TextDataConfig) -> Iterator[str]:
         DataError: bad content, with its line; nothing but blank texts.
     """
     require_exists(path)
-    root = _part(path, "train") if path.is_dir() else path
+    root = part_of(path, "train") if path.is_dir() else path
     empty = True
     for text, _ in read_texts(root, column=config.text_column, encoding=config.encoding):
         if not _is_blank(text):
@@ -193,23 +193,10 @@ def read_unlabelled(path: Path, config: TextDataConfig) -> Iterator[str]:
         raise DataError(f"{path} has no text", hint="Expected a table of texts, or a folder of .txt files")
 
 
-def parts_of(path: Path) -> list[str]:
-    """Return which of `train`, `val` and `test` a folder has."""
-    return [part for part in SPLITS if path.is_dir() and (path / part).is_dir()]
-
-
 def text_files(folder: Path) -> list[Path]:
     """Return all `.txt` files under a folder, sorted, hidden ones left out."""
     files = (file for file in folder.rglob("*.txt") if file.is_file())
     return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
-
-
-def require_exists(path: Path) -> None:
-    """Raise a `UsageError` when there is nothing at `path`."""
-    if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = nearest(path.name, siblings, cutoff=0.8) if siblings else ""
-        raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
 
 
 def cell(row: Row, column: str, path: Path) -> str:
@@ -252,18 +239,6 @@ def _bad_cell(what: str, row: Row, path: Path, *, kind: str, hint: str, text: st
 
 def _is_blank(text: str) -> bool:
     return not text or text.isspace()
-
-
-def _part(path: Path, part: str) -> Path:
-    """Return the part of a folder, or the folder itself where it has no parts."""
-    parts = parts_of(path)
-    if part in parts:
-        return path / part
-    if "train" in parts:
-        raise DataError(
-            f"{path} has {', '.join(f'{name}/' for name in parts)} and no {part}/", hint="Name the folder to take"
-        )
-    return path
 
 
 def _labelled_files(root: Path) -> Iterator[tuple[str, Path]]:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlcli.core.folders import require_exists
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, UsageError
-from dlcli.text.read import require_exists
 
 if TYPE_CHECKING:
     _File = io.BufferedReader[Any]

@@ -97,7 +97,7 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
         DataError: there are no rows, or no text has a word left.
     """
     from dlcli.core.files import replacing, require_free_file
-    from dlcli.text.tables import TABLES
+    from dlcli.core.tables import TABLES
 
     source = resolve_input(config.data)
     if config.out.exists() and source.exists() and config.out.samefile(source):

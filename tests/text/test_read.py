@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from dlcli.core.folders import parts_of
 from dlcli.errors import DataError, UsageError
 from dlcli.text.config import TextDataConfig
-from dlcli.text.read import parts_of, read_labelled, read_rows, read_texts, text_files
+from dlcli.text.read import read_labelled, read_rows, read_texts, text_files
 
 Write = Callable[[str, str | bytes], Path]
 

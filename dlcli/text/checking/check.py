@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from dlcli.core.findings import Finding, Level
+from dlcli.core.folders import parts_of
 from dlcli.core.progress import Progress
 from dlcli.text.checking import repeats
 from dlcli.text.checking.digest import Digest, digest
 from dlcli.text.checking.mentions import Mentions
 from dlcli.text.config import TextDataConfig
-from dlcli.text.read import parts_of
 
 BAD_ROWS = {
     "bad-columns": "other columns than expected",

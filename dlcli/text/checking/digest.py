@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlcli.core.lines import BadRow
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError
 from dlcli.text.config import TextDataConfig
-from dlcli.text.lines import BadRow
 from dlcli.text.normalise import is_mojibake, normalised, without_html
 from dlcli.text.read import LabelledText, scan_labelled
 

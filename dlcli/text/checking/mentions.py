@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from dlcli.core.lines import BadRow
 from dlcli.text.checking.digest import Digest, recall
 from dlcli.text.config import TextDataConfig
-from dlcli.text.lines import BadRow
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Characters of an excerpt.

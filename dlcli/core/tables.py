@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlcli.core.lines import BadRow, Lines, bad_bytes, open_text
 from dlcli.errors import DataError, UsageError
-from dlcli.text.lines import BadRow, Lines, bad_bytes, open_text
 
 TABLES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _OTHER_KINDS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.text import lines
+from dlcli.core import lines
+from dlcli.core.lines import BadRow
+from dlcli.core.tables import Row, scan_rows
 from dlcli.text.config import TextDataConfig
-from dlcli.text.lines import BadRow
 from dlcli.text.read import scan_labelled
-from dlcli.text.tables import Row, scan_rows
 
 Found = tuple[list[tuple[int, str]], list[tuple[int | None, str]]]
 

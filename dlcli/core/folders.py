@@ -1,0 +1,38 @@
+"""Where data lies on the disk: a path that must exist, and the parts `train`, `val` and `test` of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlcli.errors import DataError, UsageError, nearest
+
+PARTS = ("train", "val", "test")
+
+
+def require_exists(path: Path) -> None:
+    """Raise a `UsageError` when there is nothing at `path`."""
+    if not path.exists():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, siblings, cutoff=0.8) if siblings else ""
+        raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
+
+
+def parts_of(path: Path) -> list[str]:
+    """Return which of `train`, `val` and `test` a folder has."""
+    return [part for part in PARTS if path.is_dir() and (path / part).is_dir()]
+
+
+def part_of(path: Path, part: str) -> Path:
+    """Return the part of a folder, or the folder itself where it has no parts.
+
+    Raises:
+        DataError: it has others, and not this one.
+    """
+    parts = parts_of(path)
+    if part in parts:
+        return path / part
+    if "train" in parts:
+        raise DataError(
+            f"{path} has {', '.join(f'{name}/' for name in parts)} and no {part}/", hint="Name the folder to take"
+        )
+    return path

@@ -1,0 +1,1 @@
+"""What pictures give the core: reading, one decode-and-resize function, augmentation, and the models."""
