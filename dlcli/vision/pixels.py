@@ -64,7 +64,7 @@ def _fill(pixels: Pixels, chunk: list[tuple[int, str]], graph: Any) -> list[BadI
     rows, data = [], []
     for row, item in chunk:
         try:
-            data.append(read_raw(item))
+            data.append(_checked(item))
             rows.append((row, item))
         except BadItem as error:
             pixels[row] = 0
@@ -92,18 +92,25 @@ def _one_by_one(pixels: Pixels, rows: Iterable[tuple[int, str]], data: Iterable[
     for (row, item), content in zip(rows, data, strict=True):
         try:
             pixels[row] = graph(tf.constant([content])).numpy()[0]
-        except tf.errors.OpError as error:
+        except tf.errors.OpError:
             pixels[row] = 0
-            bad.append(_bad(item, content, error))
+            bad.append(_bad(item, content))
     return bad
 
 
-def _bad(item: str, content: bytes, error: Exception) -> BadItem:
-    """Say what is wrong with a picture: what its header shows, or else that the decoder gave up."""
+def _checked(item: str) -> bytes:
+    """Read a picture's bytes; what a look at its header refuses is refused here too, before a decoder sees it."""
+    data = read_raw(item)
     try:
-        header = read_header(content)
+        read_header(data)
     except BadPicture as bad:
-        return BadItem(item, bad.what, kind=bad.kind, hint=bad.hint)
-    shown = f"a damaged {header.format.upper() if header.format != 'webp' else 'WebP'}"
-    what = f"{shown}: it says {header.width}x{header.height} pixels, and its content ends early or is no such picture"
+        raise BadItem(item, bad.what, kind=bad.kind, hint=bad.hint) from None
+    return data
+
+
+def _bad(item: str, content: bytes) -> BadItem:
+    """Name a picture whose header is good, and which the decoder gave up."""
+    header = read_header(content)
+    name = "WebP" if header.format == "webp" else header.format.upper()
+    what = f"a damaged {name}: it says {header.width}x{header.height} pixels, and ends early or cannot be decoded"
     return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
