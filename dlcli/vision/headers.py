@@ -24,8 +24,38 @@ EXTENSIONS: dict[str, Format] = {
 """Endings of pictures, with the format each promises; the content alone decides."""
 
 UNSUPPORTED_EXTENSIONS = frozenset(
-    ".tif .tiff .heic .heif .avif .svg .svgz .psd .ico .jp2 .j2k .jxl .raw .dng .cr2 .nef .arw .eps .ai .xcf .tga .ppm "
-    ".pgm .pbm .pcx .exr .hdr .dcm .apng .pdf".split()
+    [
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".svg",
+        ".svgz",
+        ".psd",
+        ".ico",
+        ".jp2",
+        ".j2k",
+        ".jxl",
+        ".raw",
+        ".dng",
+        ".cr2",
+        ".nef",
+        ".arw",
+        ".eps",
+        ".ai",
+        ".xcf",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pcx",
+        ".exr",
+        ".hdr",
+        ".dcm",
+        ".apng",
+        ".pdf",
+    ]
 )
 """Endings of pictures that cannot be read."""
 
