@@ -16,7 +16,7 @@ _WHITE = 255
 
 
 def require(condition: Any, what: str) -> Any:
-    """Return an op that raises `InvalidArgumentError`; it is one op, where `tf.debugging.Assert` is a branch of several."""
+    """Return an op that raises `InvalidArgumentError`; `tf.debugging.Assert` would be a branch of several."""
     return tf.raw_ops.Assert(condition=condition, data=[what])
 
 
