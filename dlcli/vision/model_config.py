@@ -66,8 +66,8 @@ class ImageModelConfig(LayerConfig):
 
     model: Literal["linear", "mlp", "cnn", "cnn-bn", "resnet", "rnn"] = option(
         "cnn",
-        "The model: 'linear' has a weight a pixel and class, 'mlp' dense layers, 'cnn' convolutions and pooling, 'cnn-bn' "
-        "with batch normalisation, 'resnet' shortcuts around them too; 'rnn' reads the rows of a picture one by one.",
+        "The model: 'linear' has a weight a pixel and class, 'mlp' dense layers, 'cnn' convolutions and pooling, "
+        "'cnn-bn' batch normalisation too, 'resnet' shortcuts around them; 'rnn' reads the rows of a picture one by one.",
     )
     rescale: Factor = option(PIXEL, "Factor on pixel values, which are 0 to 255: 1/255, or a number.", metavar="FACTOR")
     filters: Counts = option(
@@ -93,8 +93,8 @@ class ImageModelConfig(LayerConfig):
     )
     pooling: Literal["flatten", "max", "mean"] | None = option(
         None,
-        "How the last feature maps become one row: every number, or the largest or mean of each map; without it max for "
-        "resnet, else flatten.",
+        "How the last feature maps become one row: every number, or the largest or mean of each map; without it max "
+        "for resnet, else flatten.",
     )
     norm_position: Literal["pre", "post"] | None = option(
         None, "Batch normalisation before (pre, Ioffe & Szegedy 2015) or behind (post) the activation; without it pre."

@@ -89,7 +89,7 @@ def _convolutions(maps: Any, config: ImageModelConfig, seeds: Iterator[int]) -> 
     norm, count = config.model == "cnn-bn", itertools.count(1)
     for stage, filters in enumerate(config.filters, start=1):
         maps = _left_out(maps, config, seeds) if stage > 1 else maps
-        for layer in range(config.layers or 1):
+        for _ in range(config.layers or 1):
             number = next(count)
             stride = config.stem_stride if number == 1 else 1
             names = f"conv_{number}", f"norm_{number}"

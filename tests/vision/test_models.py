@@ -7,13 +7,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from dlcli.core.backend import keras
-from dlcli.core.training_config import TrainingConfig
-from dlcli.vision.defaults import TRAINING_DEFAULTS, training_defaults
 from dlcli.vision.model_config import ImageModelConfig
-from dlcli.vision.models import auto, build
+from dlcli.vision.models import build
 
 MODELS = get_args(ImageModelConfig.model_fields["model"].annotation)
 CLASSES = 3
