@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from dlcli.core.folders import natural_key
 from dlcli.errors import DataError, UsageError, nearest
 
 IntArray = npt.NDArray[np.int64]
@@ -54,17 +54,13 @@ def label_names(labels: Iterable[str]) -> list[str]:
     Raises:
         DataError: there are fewer than two.
     """
-    names = sorted(set(labels), key=lambda name: ([_natural(part) for part in re.split(r"(\d+)", name)], name))
+    names = sorted(set(labels), key=natural_key)
     if len(names) < 2:
         raise DataError(
             f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
             hint="Check --label-column, or add rows of the other classes",
         )
     return names
-
-
-def _natural(part: str) -> tuple[int, int, str]:
-    return (0, int(part), "") if part.isdecimal() else (1, 0, part)
 
 
 def label_ids(labels: Sequence[str], names: Sequence[str], *, where: str) -> IntArray:
