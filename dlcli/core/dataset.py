@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from dlcli.core.folders import natural_key
 from dlcli.errors import DataError, UsageError, nearest
 
 IntArray = npt.NDArray[np.int64]
+
+
+class LabelledItem(Protocol):
+    """One item with its label, as a domain reads it."""
+
+    @property
+    def item(self) -> str:
+        """A text, or the path of a picture."""
+
+    @property
+    def label(self) -> str:
+        """The name of its class."""
+
+    @property
+    def where(self) -> str:
+        """Where it stands, as messages name it."""
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """What stands beside it: the cells of its row, or the name of its file."""
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of."""
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +69,16 @@ class Corpus:
         training: what to learn from.
         validation: what picks the best epoch.
         fingerprint: SHA-256 over all items and labels in their order.
+        skipped: what was left out, a record for each item.
+        settings: what the data decides of the settings that nobody gave.
     """
 
     names: list[str]
     training: Side
     validation: Side
     fingerprint: str
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def label_names(labels: Iterable[str]) -> list[str]:
@@ -54,17 +87,13 @@ def label_names(labels: Iterable[str]) -> list[str]:
     Raises:
         DataError: there are fewer than two.
     """
-    names = sorted(set(labels), key=lambda name: ([_natural(part) for part in re.split(r"(\d+)", name)], name))
+    names = sorted(set(labels), key=natural_key)
     if len(names) < 2:
         raise DataError(
             f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
             hint="Check --label-column, or add rows of the other classes",
         )
     return names
-
-
-def _natural(part: str) -> tuple[int, int, str]:
-    return (0, int(part), "") if part.isdecimal() else (1, 0, part)
 
 
 def label_ids(labels: Sequence[str], names: Sequence[str], *, where: str) -> IntArray:

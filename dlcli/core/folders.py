@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dlcli.errors import DataError, UsageError, nearest
 
 PARTS = ("train", "val", "test")
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Return what to sort names by so that `class_2` comes before `class_10`."""
+    return [_natural(part) for part in _DIGITS.split(name)], name
+
+
+def _natural(part: str) -> tuple[int, int, str]:
+    return (0, int(part), "") if part.isdecimal() else (1, 0, part)
 
 
 def require_exists(path: Path) -> None:
