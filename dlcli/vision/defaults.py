@@ -17,7 +17,7 @@ _CONVOLUTIONAL = {"kernel_size": 3, "conv_dropout": 0.0}
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "linear": {"dropout": 0.0},
     "mlp": {"hidden_units": (512, 256), "dropout": 0.2},
-    "cnn": _CONVOLUTIONAL | {"layers": 1, "hidden_units": (512,), "pooling": "flatten", "dropout": 0.5},
+    "cnn": _CONVOLUTIONAL | {"layers": 1, "hidden_units": (512,), "pooling": "flatten", "dropout": 0.3},
     "cnn-bn": _CONVOLUTIONAL
     | {"layers": 2, "hidden_units": (256,), "pooling": "flatten", "dropout": 0.5, "norm_position": "pre"},
     "resnet": _CONVOLUTIONAL | {"blocks": 1, "pooling": "max", "dropout": 0.0, "norm_position": "pre"},

@@ -67,7 +67,7 @@ class ImageModelConfig(LayerConfig):
     model: Literal["linear", "mlp", "cnn", "cnn-bn", "resnet", "rnn"] = option(
         "cnn",
         "The model: 'linear' has a weight a pixel and class, 'mlp' dense layers, 'cnn' convolutions and pooling, "
-        "'cnn-bn' batch normalisation too, 'resnet' shortcuts around them; 'rnn' reads the rows of a picture one by one.",
+        "'cnn-bn' batch normalisation too, 'resnet' shortcuts around them; 'rnn' reads a picture row by row.",
     )
     rescale: Factor = option(PIXEL, "Factor on pixel values, which are 0 to 255: 1/255, or a number.", metavar="FACTOR")
     filters: Counts = option(

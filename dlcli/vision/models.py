@@ -99,9 +99,10 @@ def _convolutions(maps: Any, config: ImageModelConfig, seeds: Iterator[int]) -> 
 
 
 def _residual(maps: Any, config: ImageModelConfig, seeds: Iterator[int]) -> Any:
-    """Put residual blocks (He et al. 2016) behind a convolution and a pooling at each size.
+    """Halve the sides with a convolution and put residual blocks (He et al. 2016) behind it, at each size.
 
-    The order is that of Page's ResNet-9 for DAWNBench (2018), with narrower and fewer layers at the larger sizes.
+    The shape is that of Page's ResNet-9 for DAWNBench (2018), narrower, and with steps of two pixels in the place of
+    poolings, which cost four times the work.
     """
     first, *others = config.filters
 
@@ -111,7 +112,7 @@ def _residual(maps: Any, config: ImageModelConfig, seeds: Iterator[int]) -> Any:
     maps = step(maps, first, "stem", stride=config.stem_stride)
     for stage, filters in enumerate(others, start=1):
         maps = _left_out(maps, config, seeds) if stage > 1 else maps
-        maps = _halved(step(maps, filters, f"stage_{stage}"), name=f"stage_{stage}_pool")
+        maps = step(maps, filters, f"stage_{stage}", stride=2)
         for block in range(1, (config.blocks or 1) + 1):
             inner = maps
             for number in (1, 2):
@@ -143,7 +144,8 @@ def _convolution(
         padding="same",
         activation=None if before else active,
         use_bias=not before,  # The normalisation has one.
-        kernel_initializer=_first(config, next(seeds)),
+        # Of He et al. (2015), for relu: glorot's are a third as large in variance, and four such layers start slowly.
+        kernel_initializer=_first(config, next(seeds), own="he_uniform"),
         kernel_regularizer=penalty(config.l1, config.l2),
         bias_regularizer=penalty(config.bias_l1, config.bias_l2),
         activity_regularizer=None if before else activity,
@@ -159,8 +161,8 @@ def _convolution(
 _MOMENTUM = 0.9
 
 
-def _first(config: ImageModelConfig, seed: int) -> Any:
-    return initializer(config.initializer or "glorot_uniform", seed=seed)
+def _first(config: ImageModelConfig, seed: int, *, own: str = "glorot_uniform") -> Any:
+    return initializer(config.initializer or own, seed=seed)
 
 
 def _left_out(maps: Any, config: ImageModelConfig, seeds: Iterator[int]) -> Any:
