@@ -51,7 +51,8 @@ class TrainImageConfig(
     )
     val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
     skip_bad: bool = option(
-        False, "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training."
+        False,
+        "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
     )
     class_mode: Literal["binary", "categorical", "sparse"] | None = option(
         None, "The loss by the name of the labels' form: binary, categorical or sparse cross entropy."
