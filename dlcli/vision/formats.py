@@ -1,4 +1,4 @@
-"""Each format of picture to pixels in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, within bounds."""
+"""Each format of picture to pixels in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, no bombs."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ EXTENSIONS: dict[str, Format] = {
 }
 """Endings of pictures, with the format each promises; the content alone decides."""
 
-_OTHERS = (
-    "tif tiff heic heif avif svg svgz psd ico jp2 j2k jxl raw dng cr2 nef arw eps ai xcf tga ppm pgm pbm exr hdr dcm"
-)
+_OTHERS = "tif tiff heic heif avif svg svgz psd ico jp2 j2k jxl raw dng cr2 nef arw eps ai xcf tga ppm pgm pbm exr dcm"
 UNSUPPORTED_EXTENSIONS = frozenset(f".{name}" for name in _OTHERS.split(" "))
 """Endings of pictures that cannot be read."""
 
