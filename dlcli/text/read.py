@@ -20,7 +20,7 @@ NOT_A_CLASS = "unsup"
 class LabelledText(NamedTuple):
     """One text with its label, where it stands, and the cells of its row (or the name of its file)."""
 
-    text: str
+    item: str
     label: str
     where: str
     cells: dict[str, Any]
@@ -30,7 +30,12 @@ class LabelledText(NamedTuple):
     @property
     def blank(self) -> bool:
         """Whether the text is nothing but white space."""
-        return _is_blank(self.text)
+        return _is_blank(self.item)
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of: the text."""
+        return self.item
 
 
 @dataclass(kw_only=True)
@@ -75,7 +80,7 @@ def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") ->
     for row in labelled_texts(path, config, part=part):
         if row.blank:
             found.blank.append(row.where)
-        found.texts.append(row.text)
+        found.texts.append(row.item)
         found.labels.append(row.label)
     return found
 
@@ -109,7 +114,7 @@ def scan_labelled(path: Path, config: TextDataConfig, *, part: str) -> Iterator[
             except BadRow as bad:
                 yield bad
             else:
-                yield LabelledText(text=text, label=label, where=str(file), cells={"file": str(file), "label": label})
+                yield LabelledText(item=text, label=label, where=str(file), cells={"file": str(file), "label": label})
         return
     for row in scan_rows(path, encoding=config.encoding, required=(config.text_column, config.label_column)):
         if isinstance(row, BadRow):
@@ -129,7 +134,7 @@ def _labelled(row: Row, config: TextDataConfig, path: Path) -> LabelledText:
             "the label is empty", row, path, kind="empty-label", hint="Fill it in, or delete the row", text=shown
         )
     text = cell(row, config.text_column, path)
-    return LabelledText(text=text, label=label, where=row.where, cells=row.cells, line=row.line)
+    return LabelledText(item=text, label=label, where=row.where, cells=row.cells, line=row.line)
 
 
 def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row]:

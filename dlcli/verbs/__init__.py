@@ -50,6 +50,7 @@ VERBS = (
     Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
     Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
+    Verb("train-image", "Train a picture classifier from a folder, a table or an archive.", "Train"),
     Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),

@@ -144,7 +144,7 @@ def _rows(source: Path, config: CleanConfig) -> Iterator[tuple[str, tuple[str, d
     else:
         columns = TextDataConfig(text_column=column, encoding=config.encoding)
         for item in labelled_texts(source, columns, part="train"):
-            yield item.text, (item.where, item.cells)
+            yield item.item, (item.where, item.cells)
 
 
 class _Cleaned:

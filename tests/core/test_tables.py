@@ -94,7 +94,7 @@ def test_json_goes_on_behind_every_kind_of_trouble(tmp_path: Path) -> None:
         b'{"text": "d", "label": "x"}'
     )
     items = list(scan_labelled(path, TextDataConfig(), part="train"))
-    assert [(i.line, i.text) for i in items if not isinstance(i, BadRow)] == [(1, "a"), (10, "d")]
+    assert [(i.line, i.item) for i in items if not isinstance(i, BadRow)] == [(1, "a"), (10, "d")]
     assert [(i.line, i.kind) for i in items if isinstance(i, BadRow)] == [
         (2, "bad-json"),
         (3, "bad-json"),

@@ -84,7 +84,7 @@ def test_the_fitted_model_is_kept_and_found_again(copy: Path) -> None:
     found, notes = find(copy, record, first)
     assert [baseline.name for baseline in found] == ["majority", "tfidf"]
     assert notes == []
-    assert any("fitting the TF-IDF baseline on 2,700 texts" in task for task in first.begun)
+    assert any("fitting the TF-IDF logistic regression" in task for task in first.begun)
     assert [path.name for path in (copy / "baselines").iterdir()] == ["tfidf.npz"]
     with np.load(copy / "baselines" / "tfidf.npz", allow_pickle=False) as file:
         assert json.loads(file["about"].tobytes())["data"] == record.data["fingerprint"]
@@ -127,7 +127,7 @@ def test_without_the_training_data_the_validation_data_gives_the_majority(copy: 
     found, notes = find(copy, record, Stages())
     assert [baseline.name for baseline in found] == ["majority"]
     assert found[0].about.endswith("of the validation data")
-    assert notes == ["no TF-IDF baseline: /gone/train.csv does not exist"]
+    assert notes == ["no TF-IDF logistic regression: /gone/train.csv does not exist"]
     (copy / "validation.npz").unlink()
     found, notes = find(copy, record, Stages())
     assert found == []
