@@ -42,6 +42,8 @@ def likeness(first: Grays, second: Grays, *, enough: Any) -> _Images:
     a, b = first.astype(np.float32), second.astype(np.float32)
     best = np.where(_details_agree(a, b), _correlation(a, b), 0)
     rows = np.flatnonzero(best < enough)
+    if not len(rows):
+        return best
     small_a, small_b = _halved(a[rows]), _halved(b[rows])
     where = _searched(small_a, small_b, _identity(len(rows)), steps=_FIRST_STEPS)
     hopeful = _correlation(small_a, _warped(small_b, where)) >= _HOPELESS
