@@ -174,7 +174,7 @@ HEAVY = {
     *(f"core/{name}.py" for name in ("ensemble", "layers", "losses", "optimizers", "rehearsal")),
     *(f"text/{name}.py" for name in ("bag_models", "bags", "cleaned", "cleaning", "counting", "domain", "encoded")),
     *(f"text/{name}.py" for name in ("ensemble", "models", "ngrams", "pipeline", "sequence_layers", "sequence_models")),
-    *(f"vision/{name}.py" for name in ("decode", "exif", "formats", "pixels")),
+    *(f"vision/{name}.py" for name in ("checking/native", "decode", "exif", "formats", "pixels")),
     *("serving/export.py", "serving/predictor.py", "vision/models.py"),
 }
 LIGHT = sorted(FILES.keys() - HEAVY)

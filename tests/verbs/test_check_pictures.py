@@ -139,7 +139,9 @@ def test_copies_in_one_data_set(dlcli: Command, photos: Path) -> None:
     assert outcome.code == 3
     assert set(found) == {"duplicates", "near-duplicates", "conflicts", "near-conflicts"}
     assert files(found["duplicates"]) == [["0.png", "same-file.png", "same-pixels.bmp"], ["5.png", "a-cat.png"]]
-    assert found["duplicates"]["text"].startswith("3 pictures repeat an earlier one exactly (2 of them the same file)")
+    assert found["duplicates"]["text"].startswith(
+        "3 pictures repeat an earlier one pixel for pixel (2 as the same file)"
+    )
     assert found["near-duplicates"]["count"] == len(copies(image)) + 1
     assert [item["count"] for item in found["near-duplicates"]["items"]] == [len(copies(image)) + 1, 2]
     assert files(found["conflicts"]) == [["5.png", "a-cat.png"]]
@@ -158,7 +160,9 @@ def test_leaks_between_parts(dlcli: Command, tmp_path: Path) -> None:
     found = findings(outcome)
     assert (outcome.code, set(found)) == (3, {"leaks", "near-leaks"})
     assert found["leaks"]["data"] == ["d/train", "d/test"]
-    assert found["leaks"]["text"] == "1 picture of 26 is in d/train too exactly (1 the same file); 0 with another label"
+    assert found["leaks"]["text"] == (
+        "1 picture of 26 is in d/train too, pixel for pixel (1 as the same file); 0 with another label"
+    )
     assert (files(found["leaks"]), files(found["near-leaks"])) == ([["leak.png", "4.png"]], [["near.jpg", "6.png"]])
     text = dlcli("check", "d/train", "d/test").out
     assert "  d/test/cat/leak.png 'cat', d/train/cat/4.png 'cat'\n" in text

@@ -34,7 +34,9 @@ def reencoded(image: Image.Image, quality: int) -> Image.Image:
 def cropped(image: Image.Image, share: float) -> Image.Image:
     """Return a picture without `share` of its width and height, most of that from above and the left."""
     x, y = round(image.width * share), round(image.height * share)
-    return image.crop((round(0.8 * x), round(0.7 * y), image.width - x + round(0.8 * x), image.height - y + round(0.7 * y)))
+    return image.crop(
+        (round(0.8 * x), round(0.7 * y), image.width - x + round(0.8 * x), image.height - y + round(0.7 * y))
+    )
 
 
 def copies(image: Image.Image) -> dict[str, Image.Image]:

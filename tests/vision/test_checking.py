@@ -63,7 +63,9 @@ def test_strokes_are_no_copies_of_each_other() -> None:
 
 def test_a_stroke_s_copy_is_found_among_strokes() -> None:
     images = [stroke(seed) for seed in range(1500)]
-    grays = np.stack([gray(image) for image in images] + [gray(reencoded(image.convert("RGB"), 95)) for image in images[:20]])
+    grays = np.stack(
+        [gray(image) for image in images] + [gray(reencoded(image.convert("RGB"), 95)) for image in images[:20]]
+    )
     pairs = near_duplicates(grays)
     found = set(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
     assert len(found & {(number, 1500 + number) for number in range(20)}) >= 18
