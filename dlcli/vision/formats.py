@@ -1,4 +1,4 @@
-"""Each format of picture to pixels, in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, within bounds."""
+"""Each format of picture to pixels in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, no bombs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHITE = 255
 
 
 def require(condition: Any, what: str) -> Any:
-    """Return an op that raises `InvalidArgumentError`; it is one op, where `tf.debugging.Assert` is a branch of several."""
+    """Return an op that raises `InvalidArgumentError`; `tf.debugging.Assert` would be a branch of several."""
     return tf.raw_ops.Assert(condition=condition, data=[what])
 
 

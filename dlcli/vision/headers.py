@@ -1,4 +1,4 @@
-"""What the first bytes of a picture say: its format, size, channels and orientation. In Python alone: no decoder runs."""
+"""What the first bytes of a picture say: its format, size, channels, orientation. In Python alone: no decoder runs."""
 
 from __future__ import annotations
 
@@ -23,40 +23,8 @@ EXTENSIONS: dict[str, Format] = {
 }
 """Endings of pictures, with the format each promises; the content alone decides."""
 
-UNSUPPORTED_EXTENSIONS = frozenset(
-    [
-        ".tif",
-        ".tiff",
-        ".heic",
-        ".heif",
-        ".avif",
-        ".svg",
-        ".svgz",
-        ".psd",
-        ".ico",
-        ".jp2",
-        ".j2k",
-        ".jxl",
-        ".raw",
-        ".dng",
-        ".cr2",
-        ".nef",
-        ".arw",
-        ".eps",
-        ".ai",
-        ".xcf",
-        ".tga",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pcx",
-        ".exr",
-        ".hdr",
-        ".dcm",
-        ".apng",
-        ".pdf",
-    ]
-)
+_OTHERS = "tif tiff heic heif avif svg svgz psd ico jp2 j2k jxl raw dng cr2 nef arw eps ai xcf tga ppm pgm pbm exr dcm"
+UNSUPPORTED_EXTENSIONS = frozenset(f".{name}" for name in _OTHERS.split(" "))
 """Endings of pictures that cannot be read."""
 
 

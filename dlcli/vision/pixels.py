@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def decode_items(
     return pixels, bad
 
 
-@functools.cache
+@lru_cache(maxsize=8)  # To trace it takes a second.
 def graph_of(config: ImagePipelineConfig) -> Any:
     """Return `decode_batch` compiled for one configuration: strings (n,) to pixels."""
     return tf.function(
@@ -78,8 +78,8 @@ def _fill(pixels: Pixels, chunk: list[tuple[int, str]], graph: Any) -> list[BadI
                 pixels[list(data)] = found
     except tf.errors.OpError:
         for row, item in chunk:
-            if row not in bad and (error := _decode_one(pixels, row, item, data[row], graph)):
-                bad[row] = error
+            if row not in bad and (damaged := _decode_one(pixels, row, item, data[row], graph)):
+                bad[row] = damaged
     for row in bad:
         pixels[row] = 0
     return [bad[row] for row in sorted(bad)]

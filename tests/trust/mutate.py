@@ -58,6 +58,7 @@ def _decode(first: int, last: int, seed: int) -> int:
             path = Path(folder) / f"{number}.jpg"
             path.write_bytes(data)
             items.append(os.fspath(path))
+        decode_items(items[:1], config, progress=Silent())  # The first one waits until the graph is made.
         named = 0
         for (kind, data), item in zip(pictures, items, strict=True):
             started = time.perf_counter()

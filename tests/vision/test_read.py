@@ -121,7 +121,7 @@ class TestFolders:
         Path(os.fsdecode(name)).write_bytes(b"")
         (bad,) = [found for found in look_all(items) if isinstance(found, BadItem)]
         assert str(bad).startswith(f"{tmp_path}/a/\N{REPLACEMENT CHARACTER}.png: the file is empty")
-        os.mkdir(os.fsencode(tmp_path) + b"/c\xff")
+        (tmp_path / os.fsdecode(b"c\xff")).mkdir()
         assert [row.kind for row in bad_of(tmp_path)] == ["bad-name"]
 
     @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ class TestArchives:
         assert self.bad(tmp_path) == f"{file} has label 77, expected 0 to 9"
 
     def test_a_number_that_no_archive_has(self, mnist: Path) -> None:
-        with pytest.raises(BadItem, match="picture 9: .* has no picture 9"):
+        with pytest.raises(BadItem, match=r"picture 9: .* has no picture 9"):
             read_raw(f"{mnist}/t10k-images-idx3-ubyte::9")
 
 
