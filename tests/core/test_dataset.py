@@ -115,7 +115,7 @@ class TestSplit:
     def test_a_class_whose_texts_are_all_equal_is_an_error(self) -> None:
         with pytest.raises(DataError) as caught:
             split(["x", "y", "z", "z", "z"], np.array([0, 0, 1, 1, 1]), ["a", "b"], share=0.2, seed=0)
-        assert caught.value.message == ("class 'b' has 3 row(s) and 1 different text(s); a split needs at least two")
+        assert caught.value.message == ("class 'b' has 3 item(s), 1 of them different; a split needs at least two")
         assert "--val" in caught.value.hint
 
     def test_a_class_of_one_row_is_an_error(self) -> None:

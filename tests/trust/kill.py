@@ -71,7 +71,9 @@ def main() -> int:
     print(f"seed {seed}; dlcli train-text {options.data}, train-image {SHAPES}, {' '.join(COMMON)} ...")
     with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as name:
         folder = Path(name)
-        references = [_uninterrupted(options.data, folder, number, label) for number, label in enumerate([*SETTINGS, *PICTURES])]
+        references = [
+            _uninterrupted(options.data, folder, number, label) for number, label in enumerate([*SETTINGS, *PICTURES])
+        ]
         same = 0
         for number in range(options.kills):
             stop = _Stop.draw(chance, references[number % len(references)])

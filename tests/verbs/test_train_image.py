@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from conftest import ROOT, Outcome, call
 from PIL import Image
+from vision.pictures import deep_png, encode, exif, picture, scene
 
 from verbs.helpers import history, read_csv, record, same_weights, without_times
-from vision.pictures import deep_png, encode, exif, picture, scene
 
 Command = Callable[..., Outcome]
 DIGITS = ROOT / "sample_data" / "digits"
@@ -28,7 +28,20 @@ TINY = {
     "resnet": "--filters 4,8",
     "rnn": "--units 8 --cell gru",
 }
-CHANGED = "--augment light --mixup 0.2 --cutmix 1 --dropout 0.3 --epochs 2 --batch-size 64".split()
+CHANGED = [
+    "--augment",
+    "light",
+    "--mixup",
+    "0.2",
+    "--cutmix",
+    "1",
+    "--dropout",
+    "0.3",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "64",
+]
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +100,10 @@ def test_a_resumed_training_ends_as_the_one_that_was_never_stopped(
 
     end, steps = Steps.on_train_batch_end, 0
 
-    def interrupt(self: Any, *arguments: Any) -> None:
+    def interrupt(self: Any, *arguments: Any, **more: Any) -> None:
         nonlocal steps
         if part == "step":
-            end(self, *arguments)
+            end(self, *arguments, **more)
             steps += 1
             if steps < 4:
                 return
