@@ -55,7 +55,7 @@ VERBS = (
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
-    Verb("predict", "Classify texts: on the command line, in a table, a folder or stdin.", "Use"),
+    Verb("predict", "Classify texts or pictures: in a table, a folder, stdin, one by one.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),
