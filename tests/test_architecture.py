@@ -147,7 +147,7 @@ def test_models_are_fitted_in_one_place() -> None:
     }
     assert found == {
         ("core/fit.py", "model.fit"),
-        ("verbs/shared/training.py", "task.make_domain(config).fit"),
+        ("verbs/shared/training.py", "domain.fit"),
         ("results/regression.py", "LogisticRegression(max_iter=200).fit"),
     }
 

@@ -68,7 +68,7 @@ BAD_DATA: list[Any] = [
     pytest.param(
         "a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"
     ),
-    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 row"], id="class-of-one"),
+    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 item"], id="class-of-one"),
     pytest.param(
         "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 item", "1 of them different"], id="class-of-one-text"
     ),
