@@ -65,7 +65,7 @@ def warp(picture: Array, matrix: Array, *, fill_mode: FillMode, fill_value: floa
     if fill_mode == "wrap":
         _wrapped(picture, matrix, out)
         return
-    border = _BORDERS.get(fill_mode, cv2.BORDER_REPLICATE)
+    border = _BORDERS.get(fill_mode, cv2.BORDER_CONSTANT)
     cv2.warpAffine(picture, matrix, (width, height), out, flags=_FLAGS, borderMode=border)
     if fill_mode == "constant":
         # As SciPy: beyond the edge there is the value alone; OpenCV would blend it with the edge for one pixel.
