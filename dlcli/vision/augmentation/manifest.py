@@ -62,8 +62,6 @@ class Recipe:
         pairs: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in strengths.items()
         }
-            name: tuple(value) if isinstance(value, list) else value for name, value in strengths.items()
-        }
         size = tuple(header["size"]) if header["size"] else None
         rest = {name: header[name] for name in ("seed", "resize", "quality")}
         return Recipe(strengths=Strengths(**pairs), size=size, **rest)
