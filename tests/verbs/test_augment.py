@@ -1,4 +1,4 @@
-"""`dlcli augment`: the same files for any number of threads and after any stop; nothing of anybody else's is touched."""
+"""`dlcli augment`: the same files for any number of threads and after any stop; nothing of anybody else is touched."""
 
 from __future__ import annotations
 
