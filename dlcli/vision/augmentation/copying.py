@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.vision.augmentation.manifest import Recipe, make
+from dlcli.vision.augmentation.manifest import Recipe
 from dlcli.vision.augmentation.output import Output
 from dlcli.vision.augmentation.pictures import decode_picture, encode_picture
 from dlcli.vision.augmentation.plan import Source
@@ -55,8 +55,9 @@ class Copier:
         rows = []
         if self._originals:
             rows.append(self._row(source, digest, source.name, 0, data))
-        for number, name in enumerate(source.copies, start=1):
-            copy, parameters = make(picture, self._augmentation, key=source.key, copy=number)
+        numbers = range(1, len(source.copies) + 1)
+        made = self._augmentation.copies(picture, key=source.key, numbers=numbers)
+        for number, name, (copy, parameters) in zip(numbers, source.copies, made, strict=True):
             data = encode_picture(copy, source.format, quality=recipe.quality)
             rows.append(self._row(source, digest, name, number, data) | {"parameters": parameters})
         return Done(rows, False)

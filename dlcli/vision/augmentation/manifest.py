@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dlcli import __version__
 from dlcli.errors import DataError
 from dlcli.vision.augmentation.config import Strengths
 from dlcli.vision.augmentation.draws import given
 from dlcli.vision.augmentation.engine import Augmentation
-from dlcli.vision.augmentation.philox import Array
 from dlcli.vision.augmentation.pictures import ENDINGS, FileFormat, decode_picture, encode_picture, versions
 from dlcli.vision.augmentation.plan import key_of
 from dlcli.vision.headers import EXTENSIONS
@@ -71,27 +68,6 @@ class Recipe:
         return Augmentation(self.strengths, seed=self.seed, threads=1)
 
 
-def make(
-    picture: Array, augmentation: Augmentation, *, key: int, copy: int, parameters: dict[str, Any] | None = None
-) -> tuple[Array, dict[str, Any]]:
-    """Make one copy of a picture.
-
-    Args:
-        picture: uint8 (height, width, channels).
-        augmentation: what is done.
-        key: of the source.
-        copy: its number, from 1.
-        parameters: what was drawn; drawn here when None.
-
-    Returns:
-        the copy, and its parameters.
-    """
-    items = np.array([key], np.uint64)
-    height, width = picture.shape[:2]
-    draws = augmentation.draw(items, copy, height=height, width=width) if parameters is None else given([parameters])
-    return augmentation.render(picture[None], draws, items, copy)[0], draws.parameters(0)
-
-
 def read_manifest(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Read the manifest of an augmented folder: its first line, and a row for each file.
 
@@ -120,8 +96,8 @@ def make_again(header: dict[str, Any], row: dict[str, Any], source: bytes) -> by
         return source
     recipe = Recipe.of(header)
     picture = decode_picture(row["source"], source, recipe.size, resize=recipe.resize)
-    parameters = row["parameters"]
-    copy, _ = make(picture, recipe.augmentation(), key=key_of(row["source"]), copy=row["copy"], parameters=parameters)
+    draws, key = given([row["parameters"]]), key_of(row["source"])
+    copy = recipe.augmentation().one(picture, draws, 0, item=key, epoch=row["copy"])
     return encode_picture(copy, format_of(row["file"]), quality=recipe.quality)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from dlcli.vision.augmentation.config import Strengths
+from dlcli.vision.augmentation.draws import given
 from dlcli.vision.augmentation.engine import Augmentation
-from dlcli.vision.augmentation.manifest import make
 from dlcli.vision.augmentation.philox import Array
 
 # In pixels.
@@ -81,14 +81,12 @@ def _only(name: str, strengths: Strengths) -> Strengths:
 def _changer(strengths: Strengths, seed: int, copy: int) -> Callable[[Array, int], Array]:
     augmentation = Augmentation(strengths, seed=seed, threads=1)
     flips = {"flip_x": strengths.horizontal_flip, "flip_y": strengths.vertical_flip}
-    is_flip_alone = strengths in (Strengths(horizontal_flip=True), Strengths(vertical_flip=True)) or (
-        dataclasses.replace(strengths, fill_mode="nearest", fill_value=0.0, horizontal_flip=False, vertical_flip=False)
-        == Strengths()
-    )
+    is_flip_alone = not dataclasses.replace(strengths, horizontal_flip=False, vertical_flip=False).active
 
     def change(picture: Array, key: int) -> Array:
-        parameters = flips if is_flip_alone else None
-        return make(picture, augmentation, key=key, copy=copy, parameters=parameters)[0]
+        if is_flip_alone:  # To be seen in every row.
+            return augmentation.one(picture, given([flips]), 0, item=key, epoch=copy)
+        return next(augmentation.copies(picture, key=key, numbers=[copy]))[0]
 
     return change
 
