@@ -47,6 +47,7 @@ class Action:
 
 VERBS = (
     Verb("check", "Find bad rows, repeats and leaks in data, before training.", "Data"),
+    Verb("augment", "Write changed copies of pictures, or show what a change does.", "Data"),
     Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
     Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
