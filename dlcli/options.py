@@ -184,6 +184,8 @@ def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
             help=text if positive else f"{text}  [default: {name if info.default else 'no-' + name}]",
             section=section,
         )
+    if info.annotation == bool | None:  # Without it, what something else says: a preset, a recipe.
+        return SectionedOption([f"--{name}/--no-{name}", field], is_flag=True, default=None, help=text, section=section)
     kind, many = _click_type(info.annotation)
     if many and any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
         kind, many = click.STRING, False  # A list with commas, which its reader splits.

@@ -15,8 +15,8 @@ from dlcli.core.run import RunRecord
 from dlcli.results import regression
 from dlcli.results.regression import Regression
 from dlcli.vision.config import ImagePipelineConfig
-from dlcli.vision.inputs import require_good
 from dlcli.vision.pixels import decode_items
+from dlcli.vision.raw import require_good
 
 # More pictures than this teach a baseline little; it is fitted on a seeded sample of so many.
 MOST_FITTED = 10_000

@@ -8,16 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from dlcli.core.backend import tf
-from dlcli.core.lines import BadRow
 from dlcli.core.progress import Silent
-from dlcli.errors import DataError, DlcliError
+from dlcli.errors import DlcliError
 from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
-from dlcli.vision.augmentation.engine import Augmentation, mix
+from dlcli.vision.augmentation.engine import Augmentation
+from dlcli.vision.augmentation.mixing import mix
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.pixels import decode_items
+from dlcli.vision.raw import require_good
 
-# Bad pictures that an error names; all are counted.
-_MOST_NAMED = 10
 # Batches that are made at once.
 _PARALLEL = 2
 
@@ -49,19 +48,6 @@ class DecodedAnew:
         pixels, bad = decode_items(self.items[rows].tolist(), self.config, progress=Silent())
         require_good(bad)
         return pixels
-
-
-def require_good(bad: Sequence[BadRow]) -> None:
-    """Raise a `DataError` that names pictures that cannot be used, if there are any."""
-    if len(bad) == 1:
-        raise bad[0]
-    if bad:
-        named = "; ".join(one.message for one in bad[:_MOST_NAMED])
-        more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
-        raise DataError(
-            f"{len(bad):,} pictures cannot be used: {named}{more}",
-            hint="dlcli check lists them all; delete them, or add --skip-bad",
-        )
 
 
 class PictureInputs:
@@ -126,4 +112,9 @@ class AugmentedInputs(PictureInputs):
     def take(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return some pictures as this epoch changes them, uint8 (rows, height, width, channels)."""
         pictures = self.augmentation.apply(self.pixels[rows], rows, self.epoch)
-        return mix(pictures, rows, self.epoch, self.mixing, self.seed)[0] if self.mixes else pictures
+        return mix(pictures, rows, self.epoch, self.mixing, seed=self.seed)[0] if self.mixes else pictures
+
+    def shares(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return how much of each picture of a batch is its own, float32 (rows,)."""
+        blank: np.ndarray[Any, Any] = np.zeros((len(rows), *self.pixels.shape[1:3], 1), np.uint8)
+        return mix(blank, rows, self.epoch, self.mixing, seed=self.seed)[1]

@@ -14,9 +14,9 @@ from dlcli.errors import ModelError
 from dlcli.vision import cache
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.decode import decode_batch
-from dlcli.vision.inputs import DecodedAnew, PictureInputs, Pixels, require_good
+from dlcli.vision.inputs import DecodedAnew, PictureInputs, Pixels
 from dlcli.vision.pixels import decode_items
-from dlcli.vision.raw import read_raw
+from dlcli.vision.raw import read_raw, require_good
 
 _SETTINGS = "pictures.json"
 # Bytes of decoded pictures that are held together where more stream past.

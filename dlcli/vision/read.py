@@ -16,7 +16,7 @@ from dlcli.errors import DataError, UsageError
 from dlcli.vision.archives import ArchivePart, archive_parts, archives_in, is_archive
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.headers import EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, shown
+from dlcli.vision.raw import BETWEEN, BadItem, look, shown
 from dlcli.vision.walk import Listing, listing, subfolders
 
 __all__ = ["LabelledPicture", "Listing", "labelled_pictures", "listing", "parts_of", "read_pictures", "scan_labelled"]
@@ -38,6 +38,16 @@ class LabelledPicture(NamedTuple):
     where: str
     cells: dict[str, Any]
     line: int | None = None
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in it: an empty file is an error."""
+        return False
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of: the digest of the file, which is read for it."""
+        return look(self.item).digest.hex()
 
 
 def parts_of(path: Path) -> list[str]:
