@@ -128,7 +128,11 @@ def test_an_entry_of_the_users_own_comes_first(cache: Path) -> None:
         ("[parts]", '[[files]]\naddress = "https://host/a.csv"\n[parts]', "expected either an address, or files"),
         (_ADDRESS, 'files = [{ address = "https://host/a.zip" }]', "files: expected no archive, got a.zip"),
         (_ADDRESS, f"files = [{_FILE}, {_FILE}]", "files: expected different names"),
-        (_ADDRESS, 'files = [{ adress = "https://host/a.csv" }]', "unknown key 'files.0.adress'. Did you mean 'address'?"),
+        (
+            _ADDRESS,
+            'files = [{ adress = "https://host/a.csv" }]',
+            "unknown key 'files.0.adress'. Did you mean 'address'?",
+        ),
         ("[parts]", 'adress = "x"\n[parts]', "unknown key 'adress'. Did you mean 'address'?"),
     ],
 )

@@ -102,7 +102,7 @@ def _small(pictures: ImagePipelineConfig) -> ImagePipelineConfig:
     return pictures.model_copy(update={"image_size": (min(height, _SIDE), min(width, _SIDE))})
 
 
-def _features(items: Sequence[str], config: ImagePipelineConfig) -> npt.NDArray[np.float32]:
+def _features(items: Sequence[str], config: ImagePipelineConfig) -> npt.NDArray[np.float64]:
     pixels, bad = decode_items(items, config, progress=Silent())
     require_good(bad)
-    return pixels.reshape(len(items), -1).astype(np.float32) / 255
+    return pixels.reshape(len(items), -1).astype(np.float64) / 255

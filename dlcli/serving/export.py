@@ -46,8 +46,8 @@ def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[
     """Write a SavedModel that takes raw items: whole and verified, or not at all.
 
     Its signature `serving_default` takes strings (n,), `text` or `image` (the bytes of picture files), and gives
-    `label`, strings (n,), `probabilities`, float32 (n, classes), and `class_names`, strings (n, classes), in the order of the
-    probabilities, which are `scores` where the run gives scores.
+    `label`, strings (n,), `probabilities`, float32 (n, classes), and `class_names`, strings (n, classes), in the order
+    of the probabilities, which are `scores` where the run gives scores.
 
     Args:
         predictor: the run.

@@ -64,8 +64,7 @@ class Predictor:
 
     def _mean_of_variants(self, inputs: Inputs) -> np.ndarray[Any, Any]:
         answers = [self._forward(some) for some in (inputs, *self._variants(inputs))]
-        mean: np.ndarray[Any, Any] = np.mean(answers, axis=0, dtype=np.float32)
-        return mean
+        return np.asarray(np.mean(answers, axis=0, dtype=np.float32))
 
 
 def _none(inputs: Inputs) -> Iterable[Inputs]:

@@ -44,22 +44,23 @@ class TrainImageConfig(
 
     data: Path | None = option(
         None,
-        "A folder with a folder of pictures for each class (train/ and val/ count), a table of paths and labels, an .npz "
-        "or IDX archive; or data:NAME, see dlcli data.",
+        "A folder with a folder of pictures for each class (train/ and val/ count), a table of paths and labels, an "
+        ".npz or IDX archive; or data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )
     val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
     skip_bad: bool = option(
-        False, "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training."
+        False,
+        "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
     )
     class_mode: Literal["binary", "categorical", "sparse"] | None = option(
         None, "The loss by the name of the labels' form: binary, categorical or sparse cross entropy."
     )
     cache: Literal["auto", "ram", "disk", "none"] = option(
         "auto",
-        "Where decoded pictures are kept: memory, a file that goes with the process, or nowhere; auto: memory where they "
-        "take up to a third of what is free.",
+        "Where decoded pictures are kept: memory, a file that goes with the process, or nowhere; auto: memory, where "
+        "they take up to a third of what is free.",
     )
     epochs: int = option(10, "Train for this many passes over the data; without it what fits model and data.", ge=1)
     schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")

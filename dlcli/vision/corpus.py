@@ -44,9 +44,9 @@ class _Looked:
     gray: int = 0
     bad: list[BadRow] = field(default_factory=list)
 
-    def without(self, bad: Iterable[BadItem]) -> None:
+    def without(self, bad: Iterable[BadRow]) -> None:
         """Leave out pictures that turned out to be bad."""
-        gone = {one.item for one in bad}
+        gone = {one.item for one in bad if isinstance(one, BadItem)}
         kept = [number for number, item in enumerate(self.items) if item not in gone]
         for values in (self.items, self.labels, self.digests):
             values[:] = [values[number] for number in kept]

@@ -42,7 +42,7 @@ class DecodedAnew:
         assert config.image_size is not None, "resolved when the data was read"
         self.items = np.array(items, dtype=object)
         self.config = config
-        self.shape = (len(items), *config.image_size, config.channels)
+        self.shape: tuple[int, ...] = (len(items), *config.image_size, config.channels)
 
     def __getitem__(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         pixels, bad = decode_items(self.items[rows].tolist(), self.config, progress=Silent())

@@ -102,9 +102,7 @@ def _entries(folder: str, found: Listing) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.lower() in _SYSTEM or entry.name.startswith("._"):
-                    found.system += 1
-                elif entry.name == ".DS_Store":
+                if entry.name.lower() in _SYSTEM or entry.name.startswith("._") or entry.name == ".DS_Store":
                     found.system += 1
                 elif entry.name.startswith("."):
                     found.hidden += 1
