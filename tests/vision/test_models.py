@@ -234,3 +234,13 @@ def test_a_model_has_defaults_of_training(name: str) -> None:
         config = TrainingConfig(**found)
         assert config.epochs > 1 and config.patience == 0
     assert auto(ImageModelConfig(model=name)).jit == ()  # type: ignore[arg-type]
+
+
+def test_fewer_pictures_get_more_epochs_and_smaller_batches() -> None:
+    found = [training_defaults("cnn", items=items, size=None) for items in (1_600, 10_000, 54_000)]
+    assert [(one["epochs"], one["batch_size"], one["lr"]) for one in found] == [
+        (40, 32, 0.001),
+        (20, 64, 0.002),
+        (10, 64, 0.002),
+    ]
+    assert training_defaults("cnn", items=None, size=None) == TRAINING_DEFAULTS["cnn"] == found[2]
