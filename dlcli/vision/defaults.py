@@ -15,7 +15,8 @@ _FILTERS = (32, 64, 128, 128)
 # Beyond this side the first convolution takes every second pixel, and there is one at each size: most of the work is at
 # full resolution, and without it an epoch takes four times as long.
 _LARGE = 100
-# Stages of a resnet: 32, 16, 8 and 4 pixels for pictures of 32. Twice as wide costs nearly four times as much.
+# Stages of a resnet: 32, 16, 8 and 4 pixels for pictures of 32; larger ones take one more step down first. Twice as wide
+# costs nearly four times as much.
 _RESIDUAL_FILTERS = (24, 48, 96, 192)
 
 _CONVOLUTIONAL = {"kernel_size": 3, "conv_dropout": 0.0}
@@ -47,7 +48,9 @@ def sizes(model: str, size: tuple[int, int]) -> dict[str, Any]:
         filters = _FILTERS[:stages] + (_FILTERS[-1],) * (stages - len(_FILTERS))
         layers = 2 if model == "cnn-bn" and not large else 1
         return {"filters": filters, "stem_stride": stride, "layers": layers}
-    return {"filters": _RESIDUAL_FILTERS, "stem_stride": stride} if model == "resnet" else {}
+    if model == "resnet":
+        return {"filters": (_RESIDUAL_FILTERS[:1] if large else ()) + _RESIDUAL_FILTERS, "stem_stride": stride}
+    return {}
 
 
 # The rate falls to nothing by the end (Smith & Topin 2019), so that a training is not stopped before.
@@ -66,8 +69,8 @@ TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {
 
 # With fewer pictures than this, as many times the epochs.
 _LONGER = ((5_000, 4), (20_000, 2))
-# ... and with fewer than the first of them batches of this size, for more steps; the rate falls with the batch, as Goyal
-# et al. (2017) have it.
+# ... and with fewer than the first of them batches of this size, for more steps; the rate falls with the batch, as
+# Goyal et al. (2017) have it.
 _SMALL_BATCH = 32
 
 
