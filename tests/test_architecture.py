@@ -174,7 +174,8 @@ HEAVY = {
     *(f"core/{name}.py" for name in ("ensemble", "layers", "losses", "optimizers", "rehearsal")),
     *(f"text/{name}.py" for name in ("bag_models", "bags", "cleaned", "cleaning", "counting", "domain", "encoded")),
     *(f"text/{name}.py" for name in ("ensemble", "models", "ngrams", "pipeline", "sequence_layers", "sequence_models")),
-    *("serving/export.py", "serving/predictor.py", "vision/models.py"),
+    *(f"vision/{name}.py" for name in ("decode", "domain", "exif", "formats", "inputs", "models", "pipeline", "pixels")),
+    *("results/pixels.py", "serving/export.py", "serving/predictor.py"),
 }
 LIGHT = sorted(FILES.keys() - HEAVY)
 

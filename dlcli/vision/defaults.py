@@ -15,8 +15,8 @@ _FILTERS = (32, 64, 128, 128)
 # Beyond this side the first convolution takes every second pixel, and there is one at each size: most of the work is at
 # full resolution, and without it an epoch takes four times as long.
 _LARGE = 100
-# Stages of a resnet: 32, 16, 8 and 4 pixels for pictures of 32; larger ones take one more step down first. Twice as wide
-# costs nearly four times as much.
+# Stages of a resnet: 32, 16, 8 and 4 pixels for pictures of 32; larger ones take one more step down first. Twice as
+# wide costs nearly four times as much.
 _RESIDUAL_FILTERS = (24, 48, 96, 192)
 
 _CONVOLUTIONAL = {"kernel_size": 3, "conv_dropout": 0.0}

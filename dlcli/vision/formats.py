@@ -1,4 +1,4 @@
-"""Each format of picture to pixels, in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, within bounds."""
+"""Each format of picture to pixels in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, no bombs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHITE = 255
 
 
 def require(condition: Any, what: str) -> Any:
-    """Return an op that raises `InvalidArgumentError`; it is one op, where `tf.debugging.Assert` is a branch of several."""
+    """Return an op that raises `InvalidArgumentError`; `tf.debugging.Assert` would be a branch of several."""
     return tf.raw_ops.Assert(condition=condition, data=[what])
 
 
@@ -113,7 +113,10 @@ def gif(data: Any) -> Any:
     palette = tf.where(white, tf.constant(_WHITE, tf.uint8), palette)
     start = at + 10 + local_size
     end = _end_of_blocks(content, start + 1)
-    fits = (left + frame_width <= width) & (top + frame_height <= height) & (palette_size > 0) & (end > start + 2)
+    is_gif = (content[5] == 0x61) & ((content[4] == 0x37) | (content[4] == 0x39))
+    fits = (
+        is_gif & (left + frame_width <= width) & (top + frame_height <= height) & (palette_size > 0) & (end > start + 2)
+    )
     with tf.control_dependencies([within_bounds(height, width), require(fits, "a damaged GIF frame")]):
         # A GIF of that frame alone: a decoder that is given all of it unpacks every frame.
         sides = content[at + 5 : at + 9]
@@ -180,16 +183,19 @@ def webp(data: Any) -> Any:
     is_extended = tf.reduce_all(content[12:16] == list(b"VP8X"))
     flags = tf.cast(content[20], tf.int32)
     is_moving = is_extended & ((flags & 0x02) > 0)
-    kept = tf.cond(is_moving, lambda: _first_of_webp(content), lambda: content)
     height, width = _webp_size(content, is_extended)
-    with tf.control_dependencies([require(is_webp, "a RIFF file that is no WebP"), within_bounds(height, width)]):
-        image = tf.image.decode_webp(as_string(kept))
-        image = tf.ensure_shape(image, [None, None, None, None])[0]
+    checks = [require(is_webp, "a RIFF file that is no WebP"), within_bounds(height, width)]
+    with tf.control_dependencies(checks):
+        image = tf.cond(is_moving, lambda: _first_of_webp(content, height, width), lambda: _still_webp(data))
     has_exif = is_extended & ((flags & 0x08) > 0)
     orientation = tf.cond(
         has_exif, lambda: chunk_orientation(content, name=b"EXIF", first=12, png=False), lambda: tf.constant(1)
     )
     return upright(image, orientation)
+
+
+def _still_webp(data: Any) -> Any:
+    return tf.ensure_shape(tf.image.decode_webp(data), [None, None, None, None])[0]
 
 
 def _webp_size(content: Any, is_extended: Any) -> tuple[Any, Any]:
@@ -203,26 +209,49 @@ def _webp_size(content: Any, is_extended: Any) -> tuple[Any, Any]:
     )
 
 
-def _first_of_webp(content: Any) -> Any:
-    """Cut an animated WebP behind its first frame: a decoder that is given all of it unpacks every frame."""
+def _first_of_webp(content: Any, height: Any, width: Any) -> Any:
+    """Decode the first frame of an animation as a still picture, on white where it does not reach.
+
+    TensorFlow 2.21 would unpack every frame, and writes behind its buffer where the header denies the alpha channel.
+    """
     end = tf.size(content)
     name = list(b"ANMF")
 
-    def size_at(at: Any) -> Any:
-        size = number(content, at + 4, 4)
-        return tf.where((size < 0) | (size > end - at), end - at, size)
-
     def is_other(at: Any) -> Any:
-        return (at + 8 < end) & ~tf.reduce_all(content[at : at + 4] == name)
+        return (at + 32 < end) & ~tf.reduce_all(content[at : at + 4] == name)
 
-    at = tf.while_loop(
-        is_other, lambda at: (at + 8 + size_at(at) + size_at(at) % 2,), (tf.constant(12),), parallel_iterations=1
-    )
+    at = tf.while_loop(is_other, lambda at: (_behind_chunk(content, at),), (tf.constant(12),), parallel_iterations=1)
     at = at[0] if isinstance(at, (tuple, list)) else at
-    with tf.control_dependencies([require(at + 8 < end, "a WebP animation without a frame")]):
-        last = tf.minimum(at + 8 + size_at(at) + size_at(at) % 2, end)
-    size = tf.bitwise.right_shift(tf.repeat(last - 8, 4), [0, 8, 16, 24]) & 0xFF
-    return tf.concat([content[:4], tf.cast(size, tf.uint8), content[8:last]], 0)
+    with tf.control_dependencies([require(at + 32 < end, "a WebP animation without a frame")]):
+        left, top = 2 * number(content, at + 8, 3), 2 * number(content, at + 11, 3)
+        frame_width, frame_height = number(content, at + 14, 3) + 1, number(content, at + 17, 3) + 1
+        last = _behind_chunk(content, at)
+    fits = (left + frame_width <= width) & (top + frame_height <= height)
+    tag = content[at + 24 : at + 28]
+    has_alpha = tf.reduce_all(tag == list(b"ALPH"))
+    is_frame = has_alpha | (tf.reduce_all(tag[:3] == list(b"VP8")) & ((tag[3] == 0x20) | (tag[3] == 0x4C)))
+    with tf.control_dependencies([require(fits & is_frame, "a damaged WebP frame")]):
+        extended = tf.concat([tf.constant(list(_EXTENDED), tf.uint8), content[at + 14 : at + 20]], 0)
+        body = tf.concat([extended[: tf.where(has_alpha, 18, 0)], content[at + 24 : last]], 0)
+        size = tf.bitwise.right_shift(tf.repeat(tf.size(body) + 4, 4), [0, 8, 16, 24]) & 0xFF
+        still = tf.concat([content[:4], tf.cast(size, tf.uint8), content[8:12], body], 0)
+        frame = _still_webp(as_string(still))
+    sides = tf.shape(frame)
+    with tf.control_dependencies([require((sides[0] == frame_height) & (sides[1] == frame_width), "a damaged frame")]):
+        right, below = width - left - frame_width, height - top - frame_height
+        return tf.pad(frame, [[top, below], [left, right], [0, 0]])
+
+
+# The chunk that says that a picture has alpha: name, size, flags; its width and height follow.
+_EXTENDED = b"VP8X\x0a\0\0\0\x10\0\0\0"
+
+
+def _behind_chunk(content: Any, at: Any) -> Any:
+    """Return where the chunk of a RIFF file ends that begins at a place."""
+    rest = tf.size(content) - at - 8
+    size = number(content, at + 4, 4)
+    size = tf.where((size < 0) | (size > rest), rest, size)
+    return at + 8 + tf.minimum(size + size % 2, rest)
 
 
 @apart
@@ -235,8 +264,10 @@ def bmp(data: Any) -> Any:
     height = tf.where(is_old, number(content, 20, 2), number(content, 22, 4))
     bits = tf.where(is_old, number(content, 24, 2), number(content, 28, 2))
     packing = tf.where(is_old, 0, number(content, 30, 4))
-    is_known = tf.reduce_any(bits == tf.constant([1, 4, 8, 24, 32])) & (
-        (packing == 0) | ((packing == 3) & (bits == 32))
+    is_known = (
+        tf.reduce_any(head == tf.constant([12, 40, 52, 56, 108, 124]))
+        & tf.reduce_any(bits == tf.constant([1, 4, 8, 24, 32]))
+        & ((packing == 0) | ((packing == 3) & (bits == 32)))
     )
     is_upside_down = height > 0
     height = tf.abs(height)

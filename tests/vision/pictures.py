@@ -104,7 +104,7 @@ def every_kind() -> dict[str, bytes]:
         "bmp palette": encode(picture("P"), "bmp"),
         "bmp 4 bits": encode(rgb.quantize(11), "bmp"),
         "bmp bits": encode(picture("1"), "bmp"),
-        "bmp 32 bits": _bmp_of_32_bits(rgba),
+        "bmp 32 bits": encode(rgba, "bmp"),
         "bmp from the top": _bmp_from_the_top(rgb),
         "gif": encode(picture("P"), "gif"),
         "gif gray": encode(picture("L"), "gif"),
@@ -124,11 +124,6 @@ def every_kind() -> dict[str, bytes]:
             options = {"lossless": True} if format_ == "webp" else {}
             found[f"{format_} exif {turn}"] = encode(rgb, format_, exif=exif(turn), **options)
     return found
-
-
-def _bmp_of_32_bits(image: Image.Image) -> bytes:
-    data = bytearray(encode(image.convert("RGB").convert("RGBX") if False else image, "bmp"))
-    return bytes(data)
 
 
 def _bmp_from_the_top(image: Image.Image) -> bytes:
