@@ -91,7 +91,7 @@ def label_names(labels: Iterable[str]) -> list[str]:
     if len(names) < 2:
         raise DataError(
             f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
-            hint="Check --label-column, or add rows of the other classes",
+            hint="Check the labels, or add items of other classes",
         )
     return names
 
@@ -150,9 +150,9 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
         candidates = leaders[labels[leaders] == label]
         if len(candidates) < 2:
             raise DataError(
-                f"class {name!r} has {int(np.sum(labels == label))} row(s) and {len(candidates)} different text(s); "
+                f"class {name!r} has {int(np.sum(labels == label))} item(s), {len(candidates)} of them different; "
                 "a split needs at least two",
-                hint="Check --label-column, add rows, or give validation data with --val",
+                hint="Check the labels, add items, or give validation data with --val",
             )
         wanted = max(1, round(fraction * int(sizes[candidates].sum())))
         taken = np.cumsum(sizes[candidates])

@@ -142,16 +142,16 @@ def _corpus(record: RunRecord, progress: Progress) -> Corpus:
     }
     data = Path(config["data"])
     if record.domain == "vision":
-        from dlcli.vision import corpus as pictures
         from dlcli.vision.config import ImageDataConfig
+        from dlcli.vision.corpus import read_corpus as read_pictures
 
         columns = ImageDataConfig(**{name: config[name] for name in ImageDataConfig.model_fields})
-        return pictures.read_corpus(data, columns=columns, skip_bad=config["skip_bad"], **settings)
-    from dlcli.text import corpus as texts
+        return read_pictures(data, columns=columns, skip_bad=config["skip_bad"], **settings)
     from dlcli.text.config import TextDataConfig
+    from dlcli.text.corpus import read_corpus as read_texts
 
     text_columns = TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields})
-    return texts.read_corpus(data, columns=text_columns, **settings)
+    return read_texts(data, columns=text_columns, **settings)
 
 
 class Answers:

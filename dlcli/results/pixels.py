@@ -64,7 +64,7 @@ class Pixels:
         kept = regression.sample(labels, MOST_FITTED, seed=seed)
         return Pixels(
             config=config,
-            regression=Regression.fit(_features([items[row] for row in kept.tolist()], config), labels[kept]),
+            regression=Regression.learn(_features([items[row] for row in kept.tolist()], config), labels[kept]),
             counts=np.bincount(labels, minlength=classes),
             rows=len(kept),
         )

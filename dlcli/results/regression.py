@@ -31,7 +31,7 @@ class Regression(NamedTuple):
     intercept: npt.NDArray[np.float64]
 
     @staticmethod
-    def fit(features: Any, labels: IntArray) -> Regression:
+    def learn(features: Any, labels: IntArray) -> Regression:
         """Fit on features, (n, features), dense or sparse, and label ids, int (n,)."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression

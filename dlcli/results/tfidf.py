@@ -67,7 +67,7 @@ class Tfidf:
         return Tfidf(
             terms=vectorizer.get_feature_names_out().tolist(),
             idf=vectorizer.idf_,
-            regression=Regression.fit(matrix, labels[kept]),
+            regression=Regression.learn(matrix, labels[kept]),
             counts=np.bincount(labels, minlength=classes),
             rows=len(kept),
         )

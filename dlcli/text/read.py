@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlcli.core.folders import part_of, require_exists
 from dlcli.core.lines import NUL_HINT, BadRow, bad_bytes, open_text, strict
-from dlcli.core.tables import Row, scan_rows
+from dlcli.core.tables import NONE, Row, scan_rows
 from dlcli.errors import DataError
 from dlcli.text.config import TextDataConfig
 
 # A class of IMDB's own layout that is none: reviews without a label.
 NOT_A_CLASS = "unsup"
+TEXT_COLUMN = "--text-column"
+"""The option that names the column of the text."""
 
 
 class LabelledText(NamedTuple):
@@ -116,7 +118,8 @@ def scan_labelled(path: Path, config: TextDataConfig, *, part: str) -> Iterator[
             else:
                 yield LabelledText(item=text, label=label, where=str(file), cells={"file": str(file), "label": label})
         return
-    for row in scan_rows(path, encoding=config.encoding, required=(config.text_column, config.label_column)):
+    required = {config.text_column: TEXT_COLUMN, config.label_column: "--label-column"}
+    for row in scan_rows(path, encoding=config.encoding, required=required):
         if isinstance(row, BadRow):
             yield row
             continue
@@ -137,13 +140,13 @@ def _labelled(row: Row, config: TextDataConfig, path: Path) -> LabelledText:
     return LabelledText(item=text, label=label, where=row.where, cells=row.cells, line=row.line)
 
 
-def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row]:
+def read_rows(path: Path, *, encoding: str, required: Mapping[str, str] = NONE) -> Iterator[Row]:
     """Read a table row by row, in bounded memory.
 
     Args:
         path: a CSV, TSV or JSONL file with one of the endings in `TABLES`.
         encoding: of the file.
-        required: columns that must exist.
+        required: columns that must exist, with the option that names each.
 
     Yields:
         the rows, with all their columns.
@@ -172,7 +175,7 @@ def read_texts(path: Path, *, column: str, encoding: str) -> Iterator[tuple[str,
         for file in text_files(path):
             yield read_text_file(file, encoding), {"file": str(file)}
     else:
-        for row in read_rows(path, encoding=encoding, required=(column,)):
+        for row in read_rows(path, encoding=encoding, required={column: TEXT_COLUMN}):
             yield cell(row, column, path), row.cells
 
 

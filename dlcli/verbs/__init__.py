@@ -47,6 +47,7 @@ class Action:
 
 VERBS = (
     Verb("check", "Find bad rows, repeats and leaks in data, before training.", "Data"),
+    Verb("augment", "Write changed copies of pictures, or show what a change does.", "Data"),
     Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
     Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
@@ -55,7 +56,7 @@ VERBS = (
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
-    Verb("predict", "Classify texts: on the command line, in a table, a folder or stdin.", "Use"),
+    Verb("predict", "Classify texts or pictures: in a table, a folder, stdin, one by one.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),

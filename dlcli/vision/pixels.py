@@ -13,6 +13,7 @@ from dlcli.core.backend import tf
 from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
+from dlcli.core.quiet import quiet_libraries
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.decode import decode_batch
 from dlcli.vision.headers import BadPicture, read_header
@@ -46,9 +47,10 @@ def decode_items(
         return len(chunk), _fill(pixels, chunk, graph)
 
     bad: list[BadRow] = []
-    for count, found in parallel(work, chunks(enumerate(items), _CHUNK)):
-        bad += found
-        progress.advance(count)
+    with quiet_libraries():
+        for count, found in parallel(work, chunks(enumerate(items), _CHUNK)):
+            bad += found
+            progress.advance(count)
     return pixels, bad
 
 

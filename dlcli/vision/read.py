@@ -21,6 +21,8 @@ from dlcli.vision.walk import Listing, listing, subfolders
 
 __all__ = ["LabelledPicture", "Listing", "labelled_pictures", "listing", "parts_of", "read_pictures", "scan_labelled"]
 
+_PATH_COLUMN = "--path-column"
+
 
 class LabelledPicture(NamedTuple):
     """One picture with its label, where it stands, and the cells of its row (or the name of its file).
@@ -122,7 +124,7 @@ def read_pictures(path: Path, *, column: str) -> Iterator[tuple[str, dict[str, A
             raise _no_pictures(path, found)
         yield from ((item, {"file": shown(item)}) for item in found.pictures)
     elif path.suffix.lower() in TABLES:
-        for row in strict(scan_rows(path, encoding="utf-8", required=(column,))):
+        for row in strict(scan_rows(path, encoding="utf-8", required={column: _PATH_COLUMN})):
             yield _item(row, column, path), row.cells
     else:
         yield os.fspath(path), {"file": shown(os.fspath(path))}
@@ -183,7 +185,8 @@ def _require_table(path: Path) -> Path:
 
 
 def _scan_table(path: Path, config: ImageDataConfig) -> Iterator[LabelledPicture | BadRow]:
-    for row in scan_rows(path, encoding="utf-8", required=(config.path_column, config.label_column)):
+    required = {config.path_column: _PATH_COLUMN, config.label_column: "--label-column"}
+    for row in scan_rows(path, encoding="utf-8", required=required):
         if isinstance(row, BadRow):
             yield row
             continue

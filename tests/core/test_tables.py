@@ -21,7 +21,7 @@ def scan(path: Path, encoding: str = "utf-8") -> Found:
     """Return the good rows (line, text) and the bad ones (line, kind)."""
     good: list[tuple[int, str]] = []
     bad: list[tuple[int | None, str]] = []
-    for item in scan_rows(path, encoding=encoding, required=("text", "label")):
+    for item in scan_rows(path, encoding=encoding, required={"text": "--text-column", "label": "--label-column"}):
         if isinstance(item, Row):
             good.append((item.line, item.cells["text"]))
         else:

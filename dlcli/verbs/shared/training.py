@@ -304,7 +304,7 @@ def _saying_how_to_go_on(task: Task, run: Run, progress: Progress) -> Iterator[N
 def _settings(config: Any) -> dict[str, Any]:
     """Return the settings that make the run, with paths that hold from any directory."""
     settings: dict[str, Any] = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
-    for name in _PATHS:
-        path = getattr(config, name, None)
+    for name in settings.keys() & set(_PATHS):
+        path = getattr(config, name)
         settings[name] = str(resolve_input(path).resolve()) if path is not None else None
     return settings

@@ -110,14 +110,14 @@ def given(rows: list[dict[str, Any]]) -> Draws:
     return Draws(**columns)
 
 
-def draw(strengths: Strengths, items: Array, *, seed: int, epoch: int, height: int, width: int) -> Draws:
+def draw(strengths: Strengths, items: Array, *, seed: int, epoch: int | Array, height: int, width: int) -> Draws:
     """Draw what is done to each picture of a batch.
 
     Args:
         strengths: between which bounds.
         items: int64 or uint64 (n,), what tells the pictures apart.
         seed: of the run.
-        epoch: counted from 0; of a copy on the disk its number.
+        epoch: counted from 0, of a copy on the disk its number; or int64 (n,), one for each picture.
         height: of the pictures, for shares of it.
         width: of the pictures.
     """

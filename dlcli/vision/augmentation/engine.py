@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,6 +56,33 @@ class Augmentation:
         items = np.asarray(items)
         draws = self.draw(items, epoch, height=images.shape[1], width=images.shape[2])
         return self.render(images, draws, items, epoch)
+
+    def copies(self, picture: Array, *, key: int, numbers: Sequence[int]) -> Iterator[tuple[Array, dict[str, Any]]]:
+        """Make changed copies of one picture.
+
+        Args:
+            picture: uint8 (height, width, channels).
+            key: what tells the picture apart, below 2**64.
+            numbers: of the copies, each of which is made as in the epoch of that number.
+
+        Yields:
+            each copy with its parameters (`Draws.parameters`).
+        """
+        height, width = picture.shape[:2]
+        items = np.full(len(numbers), key, np.uint64)
+        draws = draw(
+            self.strengths, items, seed=self.seed, epoch=np.asarray(numbers, np.int64), height=height, width=width
+        )
+        for row, copy in enumerate(numbers):
+            yield self.one(picture, draws, row, item=key, epoch=copy), draws.parameters(row)
+
+    def one(self, picture: Array, draws: Draws, number: int, *, item: int, epoch: int) -> Array:
+        """Do to one picture, uint8 (height, width, channels), what was drawn for picture `number` of a batch."""
+        picture = np.ascontiguousarray(picture)
+        out = np.empty_like(picture)
+        matrix = matrices(draws, height=picture.shape[0], width=picture.shape[1])[number]
+        self._one(picture, matrix, draws, number, item, epoch, out)
+        return out
 
     def draw(self, items: Array, epoch: int, *, height: int, width: int) -> Draws:
         """Draw what is done to each picture of a batch; see `draws.draw`."""

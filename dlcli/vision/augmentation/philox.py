@@ -38,14 +38,14 @@ def philox4x32(counters: Array, key: Array) -> Array:
     return np.stack([multiplied[0], mixed[0], multiplied[1], mixed[1]])
 
 
-def uniforms(items: Array, count: int, *, seed: int, epoch: int, stream: int = 0) -> Array:
+def uniforms(items: Array, count: int, *, seed: int, epoch: int | Array, stream: int = 0) -> Array:
     """Return uniform numbers for items.
 
     Args:
         items: int64 or uint64 (n,), what tells the items apart.
         count: numbers for each item; more of them change none of the first.
         seed: of the run, 64 bits of it count.
-        epoch: from 0, below 2**32.
+        epoch: from 0, below 2**32; or int64 (n,), one for each item.
         stream: tells uses apart, below 2**16.
 
     Returns:
@@ -55,11 +55,11 @@ def uniforms(items: Array, count: int, *, seed: int, epoch: int, stream: int = 0
     low, high = items.astype(np.uint64) & _LOW, items.astype(np.uint64) >> _HALF
     counters = np.empty((4, len(items), blocks), np.uint64)
     counters[0], counters[1] = low[:, None], high[:, None]
-    counters[2] = epoch
+    counters[2] = np.asarray(epoch, np.uint64).reshape(-1, 1)
     counters[3] = np.arange(blocks, dtype=np.uint64) + np.uint64(stream << 16)
     key = np.array([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF], np.uint64)
     words = philox4x32(counters.reshape(4, -1), key).reshape(4, len(items), blocks)
-    numbers: Array = (np.moveaxis(words, 0, -1).reshape(len(items), -1)[:, :count] + 0.5) / 2.0**32
+    numbers: Array = (np.moveaxis(words, 0, -1).reshape(len(items), 4 * blocks)[:, :count] + 0.5) / 2.0**32
     return numbers
 
 
