@@ -180,8 +180,9 @@ def _paint_tile(
 ) -> None:
     x, y = at
     image = thumbnails.get(tile.item)
-    if tile.joined:  # A bridge to the picture that it repeats.
-        pen.rectangle((x - _GAP, y + _TILE // 2 - 2, x, y + _TILE // 2 + 2), _PALE)
+    if tile.joined:  # One strip with the picture that it repeats.
+        pen.rectangle((x - _GAP, y, x, y + _TILE - 1), _GRAY)
+        pen.rectangle((x - _GAP + 3, y + _TILE // 2 - 1, x - 4, y + _TILE // 2 + 1), _PALE)
     pen.rectangle((x, y, x + _TILE - 1, y + _TILE - 1), _GRAY)
     if image is None:
         lines = textwrap.wrap(tile.note, 20)[:7]
