@@ -21,7 +21,7 @@ from dlcli.core.backend import tf
 from dlcli.results.answers import Answerer, LabelledStream
 from dlcli.serving.predictor import Predictor
 from dlcli.text.config import TextDataConfig
-from dlcli.text.read import read_labelled
+from dlcli.text.read import labelled_texts, read_labelled
 
 
 def main() -> int:
@@ -44,8 +44,9 @@ def main() -> int:
         return outputs
 
     def ours() -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        stream = LabelledStream(options.table, TextDataConfig(), names=predictor.labels)
-        return np.concatenate([answer(chunk.texts) for chunk in stream])
+        rows = labelled_texts(options.table, TextDataConfig(), part="test")
+        stream = LabelledStream(rows, options.table, predictor.labels)
+        return np.concatenate([answer(chunk.items) for chunk in stream])
 
     np.testing.assert_allclose(bare(), ours(), atol=1e-5)
     times = {"model.predict, texts in memory": _seconds(bare, options.runs)}

@@ -31,6 +31,7 @@ from dlcli.core.checkpoint import Checkpoints
 from dlcli.core.forward import row_numbers
 from dlcli.core.run import RunRecord, create
 from dlcli.core.training_config import TrainingConfig
+from dlcli.errors import DlcliError
 from dlcli.resources import resource
 from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.text.domain import TextDomain
@@ -48,6 +49,7 @@ class Vectors:
         self.rows = tf.constant(rows)
         self.lengths = np.ones(len(rows), np.int64)
         self.widths: tuple[int, ...] = ()
+        self.problem: DlcliError | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -19,14 +19,15 @@ from dlcli.errors import UsageError, nearest
 from dlcli.resources import home, resource
 
 PREFIX = "data:"
-ARCHIVES = (".tar.gz", ".tgz", ".tar")
-TABLES = (".csv", ".tsv", ".jsonl")
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+# What is data as it comes: tables, NumPy's arrays, and the files of MNIST and its kin.
+PLAIN = (".csv", ".tsv", ".jsonl", ".npz", "-ubyte.gz")
 _DIGITS = {"sha256": 64, "md5": 32}
 
 
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+    if (not parts and path != ".") or path.startswith("/") or ".." in parts or "\\" in path:
         raise ValueError(f"expected a path inside the data set, got {path!r}")
     return path
 
@@ -34,15 +35,43 @@ def _inside(path: str) -> str:
 _Inside = Annotated[str, AfterValidator(_inside)]
 
 
+class File(BaseModel):
+    """One file of a data set.
+
+    Attributes:
+        address: where it is to be had.
+        size: in bytes, where somebody states it.
+        hash: as hexadecimal digits; empty when nobody states one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
+    size: int | None = Field(None, ge=1)
+    hash: str = Field("", pattern=r"^[0-9a-f]*$")
+
+    @model_validator(mode="after")
+    def _known(self) -> File:
+        if not self.name.lower().endswith(ARCHIVES + PLAIN) or re.search(r"[/\\]|^\.", self.name):
+            raise ValueError(f"address: expected a file ending in {', '.join(ARCHIVES + PLAIN)}, got {self.name!r}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The name of the file at the address."""
+        return unquote(urlsplit(self.address).path.rpartition("/")[2])
+
+
 class DataSet(BaseModel):
     """One entry of the registry; the fields but `name` are the keys of its file.
 
     Attributes:
         name: what the file is called.
-        address: of a tar archive, or of one table.
+        address: of one archive, table or other file; of several, `files` says this, the size and the hash of each.
         size: of what is at the address, in bytes, where somebody states it.
         hash: of what is at the address, as hexadecimal digits; empty when nobody states one.
-        algorithm: of the hash.
+        files: what lies beside each other in the data set's folder, none of it an archive.
+        algorithm: of the hashes.
         hash_source: who states the hash.
         licence: terms of use, or that none are stated.
         data: what `data:NAME` stands for, relative to the data set's folder.
@@ -56,10 +85,11 @@ class DataSet(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str = Field(min_length=1)
     homepage: str = ""
-    address: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
+    address: str = ""
     size: int | None = Field(None, ge=1)
     algorithm: Literal["sha256", "md5"] = "sha256"
-    hash: str = Field("", pattern=r"^[0-9a-f]*$")
+    hash: str = ""
+    files: tuple[File, ...] = ()
     hash_source: str = ""
     licence: str = Field(min_length=1)
     citation: str = ""
@@ -70,18 +100,34 @@ class DataSet(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> DataSet:
-        if self.hash and len(self.hash) != _DIGITS[self.algorithm]:
-            raise ValueError(f"hash: expected {_DIGITS[self.algorithm]} digits of {self.algorithm}")
-        if self.hash and not self.hash_source:
-            raise ValueError("hash_source is missing: say who states the hash")
-        if not self.file.lower().endswith(ARCHIVES + TABLES) or re.search(r"[/\\]|^\.", self.file):
-            raise ValueError(f"address: expected a file ending in {', '.join(ARCHIVES + TABLES)}, got {self.file!r}")
+        if bool(self.address) == bool(self.files):
+            raise ValueError("expected either an address, or files with one each")
+        for file in self.fetched:
+            if file.hash and len(file.hash) != _DIGITS[self.algorithm]:
+                raise ValueError(f"hash: expected {_DIGITS[self.algorithm]} digits of {self.algorithm}")
+            if file.hash and not self.hash_source:
+                raise ValueError("hash_source is missing: say who states the hash")
+        if archives := [file.name for file in self.files if file.name.lower().endswith(ARCHIVES)]:
+            raise ValueError(f"files: expected no archive, got {archives[0]}; give it as the address of an entry")
+        if len({file.name for file in self.files}) < len(self.files):
+            raise ValueError("files: expected different names")
         return self
 
     @property
-    def file(self) -> str:
-        """The name of the file at the address."""
-        return unquote(urlsplit(self.address).path.rpartition("/")[2])
+    def fetched(self) -> tuple[File, ...]:
+        """The files to fetch."""
+        return self.files or (File(address=self.address, size=self.size, hash=self.hash),)
+
+    @property
+    def total(self) -> int | None:
+        """How many bytes there are to fetch, where somebody states it."""
+        sizes = [file.size for file in self.fetched]
+        return None if None in sizes else sum(filter(None, sizes))
+
+    @property
+    def vouched(self) -> bool:
+        """Whether somebody states the hash of all files."""
+        return all(file.hash for file in self.fetched)
 
     @property
     def folder(self) -> Path:
@@ -153,9 +199,12 @@ def _read(path: Path) -> DataSet:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        # A misspelt key is the reason for one that is missing.
+        first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise UsageError(f"{path}: unknown key {key!r}", hint=nearest(key, DataSet.model_fields)) from None
+            known = (File if "." in key else DataSet).model_fields
+            raise UsageError(f"{path}: unknown key {key!r}", hint=nearest(str(first["loc"][-1]), known)) from None
         found = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path}: {key}: {found}" if key else f"{path}: {found}") from None

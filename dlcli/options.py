@@ -190,7 +190,7 @@ def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
     if many and any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
         kind, many = click.STRING, False  # A list with commas, which its reader splits.
     if info.default is not None and not info.is_required() and info.default not in ((), ""):
-        shown = ",".join(info.default) if isinstance(info.default, tuple) else info.default
+        shown = ",".join(info.default) if isinstance(info.default, tuple) else _shown(info)
         text = f"{text}  [default: {shown}]"
     return SectionedOption(
         [f"--{name}", field],
@@ -201,6 +201,12 @@ def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
         help=text,
         section=section,
     )
+
+
+def _shown(info: FieldInfo) -> Any:
+    """Return a default as it is typed: 1/255, where the number is kept."""
+    writers = (writer for writer in info.metadata if isinstance(writer, pydantic.PlainSerializer))
+    return next((writer.func(info.default) for writer in writers), info.default)  # type: ignore[call-arg]
 
 
 def _common_options() -> list[click.Parameter]:

@@ -68,9 +68,9 @@ BAD_DATA: list[Any] = [
     pytest.param(
         "a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"
     ),
-    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 row"], id="class-of-one"),
+    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 item"], id="class-of-one"),
     pytest.param(
-        "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 row", "1 different text"], id="class-of-one-text"
+        "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 item", "1 of them different"], id="class-of-one-text"
     ),
     pytest.param("a.csv", HEADER + " ,pos\n,neg\n", "", 3, ["a.csv has no text", "all 2 are blank"], id="all-blank"),
     pytest.param("a.csv", GOOD + "no label,\n", "", 3, ["a.csv, line 42", "label is empty"], id="empty-label"),

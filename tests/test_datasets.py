@@ -14,6 +14,8 @@ from dlcli.options import make_command
 from dlcli.resources import home, resolve_input
 from dlcli.verbs import find_verb
 
+_ADDRESS = 'address = "https://host/pub/films.tar.gz"'
+_FILE = '{ address = "https://host/a.csv" }'
 ENTRY = """
 title = "Two films"
 address = "https://host/pub/films.tar.gz"
@@ -41,8 +43,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_shipped_entry_is_valid(path: Path) -> None:
     entry = datasets.find(path.stem)
     assert (entry.name, entry.here) == (path.stem, False)
-    assert entry.address.startswith("https://")
-    assert entry.hash and entry.hash_source and entry.citation and entry.licence
+    # Without https it is the hash alone that vouches for what comes; MD5 would not do.
+    assert all(file.address.startswith("https://") or entry.algorithm == "sha256" for file in entry.fetched)
+    assert entry.vouched and entry.hash_source and entry.citation and entry.licence
     assert entry.use
     for line in entry.use:
         program, verb, *words = shlex.split(line)
@@ -57,8 +60,18 @@ def test_every_shipped_entry_is_valid(path: Path) -> None:
 def test_what_is_known_of_imdb() -> None:
     """As TensorFlow Datasets states it."""
     entry = datasets.find("imdb")
-    assert (entry.file, entry.size, entry.algorithm) == ("aclImdb_v1.tar.gz", 84_125_825, "sha256")
+    assert ([file.name for file in entry.fetched], entry.total) == (["aclImdb_v1.tar.gz"], 84_125_825)
+    assert entry.algorithm == "sha256"
     assert entry.hash == "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+
+
+def test_a_data_set_of_several_files() -> None:
+    """As TensorFlow Datasets states them."""
+    entry = datasets.find("fashion-mnist")
+    assert [file.name for file in entry.fetched] == [
+        f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    ]
+    assert (entry.total, entry.vouched) == (30_878_645, True)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +117,22 @@ def test_an_entry_of_the_users_own_comes_first(cache: Path) -> None:
         ('data = "films"', 'data = "../films"', "data: expected a path inside the data set, got '../films'"),
         ('test = "films/test"', 'test = "/etc"', "parts.test: expected a path inside the data set, got '/etc'"),
         ("https://host", "ftp://host", "address: "),
-        ("films.tar.gz", "films.zip", "address: expected a file ending in .tar.gz"),
+        ("films.tar.gz", "films.exe", "address: expected a file ending in .tar.gz"),
         ("films.tar.gz", "", "address: "),
         ("films.tar.gz", "..%2F..%2Ffilms.tar.gz", "got '../../films.tar.gz'"),
         ("[parts]", 'hash = "abc"\n[parts]', "hash: expected 64 digits of sha256"),
         ("[parts]", f'hash = "{"0" * 64}"\n[parts]', "hash_source is missing: say who states the hash"),
         ("[parts]", 'algorithm = "crc"\n[parts]', "algorithm: "),
         ("[parts]", "size = 0\n[parts]", "size: "),
+        (_ADDRESS, "", "expected either an address, or files with one each"),
+        ("[parts]", '[[files]]\naddress = "https://host/a.csv"\n[parts]', "expected either an address, or files"),
+        (_ADDRESS, 'files = [{ address = "https://host/a.zip" }]', "files: expected no archive, got a.zip"),
+        (_ADDRESS, f"files = [{_FILE}, {_FILE}]", "files: expected different names"),
+        (
+            _ADDRESS,
+            'files = [{ adress = "https://host/a.csv" }]',
+            "unknown key 'files.0.adress'. Did you mean 'address'?",
+        ),
         ("[parts]", 'adress = "x"\n[parts]', "unknown key 'adress'. Did you mean 'address'?"),
     ],
 )

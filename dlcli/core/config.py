@@ -61,7 +61,13 @@ def split_list(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 """Names, with commas between them on the command line."""
 
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(split_list)]
+
+def _listed(value: Any) -> Any:
+    """Read one number as a list of one: a recipe's `hidden_units = 16`."""
+    return (value,) if isinstance(value, int) else split_list(value)
+
+
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_listed)]
 """Whole numbers from 1, with commas between them on the command line."""
 
 

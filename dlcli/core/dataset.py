@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,34 @@ from dlcli.core.folders import natural_key
 from dlcli.errors import DataError, UsageError, nearest
 
 IntArray = npt.NDArray[np.int64]
+
+
+class LabelledItem(Protocol):
+    """One item with its label, as a domain reads it."""
+
+    @property
+    def item(self) -> str:
+        """A text, or the path of a picture."""
+
+    @property
+    def label(self) -> str:
+        """The name of its class."""
+
+    @property
+    def where(self) -> str:
+        """Where it stands, as messages name it."""
+
+    @property
+    def cells(self) -> dict[str, Any]:
+        """What stands beside it: the cells of its row, or the name of its file."""
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of."""
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +69,16 @@ class Corpus:
         training: what to learn from.
         validation: what picks the best epoch.
         fingerprint: SHA-256 over all items and labels in their order.
+        skipped: what was left out, a record for each item.
+        settings: what the data decides of the settings that nobody gave.
     """
 
     names: list[str]
     training: Side
     validation: Side
     fingerprint: str
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def label_names(labels: Iterable[str]) -> list[str]:
@@ -58,7 +91,7 @@ def label_names(labels: Iterable[str]) -> list[str]:
     if len(names) < 2:
         raise DataError(
             f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
-            hint="Check --label-column, or add rows of the other classes",
+            hint="Check the labels, or add items of other classes",
         )
     return names
 
@@ -117,9 +150,9 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
         candidates = leaders[labels[leaders] == label]
         if len(candidates) < 2:
             raise DataError(
-                f"class {name!r} has {int(np.sum(labels == label))} row(s) and {len(candidates)} different text(s); "
+                f"class {name!r} has {int(np.sum(labels == label))} item(s), {len(candidates)} of them different; "
                 "a split needs at least two",
-                hint="Check --label-column, add rows, or give validation data with --val",
+                hint="Check the labels, add items, or give validation data with --val",
             )
         wanted = max(1, round(fraction * int(sizes[candidates].sum())))
         taken = np.cumsum(sizes[candidates])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from dlcli.core.progress import Progress
+from dlcli.errors import DlcliError
 
 
 class Inputs(Protocol):
@@ -21,6 +22,9 @@ class Inputs(Protocol):
     widths: tuple[int, ...]
     """Ascending sizes that batches are padded to (`batches.bucket_widths`); without any, each to its longest item."""
 
+    problem: DlcliError | None
+    """What is wrong with an item that a batch could not be made of; known once that batch was asked for."""
+
     def __len__(self) -> int:
         """Return the number of items."""
 
@@ -28,8 +32,28 @@ class Inputs(Protocol):
         """Turn a `tf.data.Dataset` of batches of row numbers into one of the model's inputs, in the same order."""
 
 
+@runtime_checkable
+class DrawnInputs(Inputs, Protocol):
+    """Inputs that are drawn anew for each epoch, such as augmented pictures."""
+
+    mixes: bool
+    """Whether the items of a batch are mixed with one another: the last with the first, and so on."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Make the draws those of an epoch, counted from 0: a function of it, the seed and the item alone."""
+
+    def shares(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return how much of each item of a batch is its own, float32 (rows,); the rest is the other's."""
+
+
 class Pipeline(Protocol):
     """Raw items to a model's input: what a run keeps in `pipeline/`, and an export carries inside."""
+
+    input_name: str
+    """What an export calls its input: `text`, `image`."""
+
+    together: int
+    """As many items as are encoded together where more stream past, so that memory stays bounded."""
 
     def encode(self, items: Sequence[str]) -> Inputs:
         """Make raw items (texts, paths of pictures) ready for the model."""
@@ -37,8 +61,11 @@ class Pipeline(Protocol):
     def save(self, folder: Path) -> None:
         """Write all that `encode` needs into a folder, which is made if need be."""
 
+    def raw(self, items: Sequence[str]) -> Sequence[str | bytes]:
+        """Return what `graph` takes for items: texts as they are, the bytes of pictures."""
+
     def graph(self, raw: Any) -> Any:
-        """Return the model's input for a tensor of raw items, in TensorFlow ops alone, for an export."""
+        """Return the model's input for a tensor of strings, in TensorFlow ops alone, for an export."""
 
 
 class Domain(Protocol):
@@ -46,6 +73,9 @@ class Domain(Protocol):
 
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
         """Learn the pipeline from the training items and build the model for it."""
+
+    def adopt(self, pipeline: Any, items: Sequence[str], progress: Progress) -> Inputs:
+        """Return the training inputs where pipeline and model are those of a finished run."""
 
 
 class Fitted(Protocol):

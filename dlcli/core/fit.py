@@ -18,8 +18,8 @@ from dlcli.core.backend import keras, tf
 from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
-from dlcli.core.domain import Inputs
-from dlcli.core.forward import AHEAD, row_numbers
+from dlcli.core.domain import DrawnInputs, Inputs
+from dlcli.core.forward import AHEAD, naming_bad_items, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.metrics import METRICS, undefined
@@ -116,9 +116,12 @@ def train(
             )
             steps.begin(len(batches))
             order[:] = batches[state.step :]
+            if isinstance(training.inputs, DrawnInputs):
+                training.inputs.begin_epoch(state.epoch)
             try:
                 if order:
-                    _fit_epoch(model, dataset, len(order), steps)
+                    with naming_bad_items(training.inputs):
+                        _fit_epoch(model, dataset, len(order), steps)
                 scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
                 _end_epoch(scores, steps)
             except Diverged:
@@ -262,7 +265,7 @@ def try_steps(
     compile_model(model, config, jit=jit)
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
     trial = _Trial(rates, progress)
-    with contextlib.suppress(Diverged):
+    with contextlib.suppress(Diverged), naming_bad_items(training.inputs):
         model.fit(targets.dataset(batches), steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0)
     return trial.steps
 
@@ -326,6 +329,7 @@ class Targets:
         self.labels = tf.constant(items.labels, tf.int64)
         self.rows = None if takes_label_ids(config) else tf.eye(classes) * (1 - smoothing) + smoothing / classes
         self.weights = None if weights is None else tf.constant(weights, tf.float32)
+        self.drawn = items.inputs if isinstance(items.inputs, DrawnInputs) and items.inputs.mixes else None
 
     def dataset(self, batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
         """Return (inputs, targets) or (inputs, targets, weights) for batches of row numbers."""
@@ -336,4 +340,11 @@ class Targets:
     def _of(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         labels = tf.gather(self.labels, rows)
         targets = labels if self.rows is None else tf.gather(self.rows, labels)
-        return (targets,) if self.weights is None else (targets, tf.gather(self.weights, labels))
+        found = (targets,) if self.weights is None else (targets, tf.gather(self.weights, labels))
+        return found if self.drawn is None else self._mixed(rows, found, self.drawn)
+
+    def _mixed(self, rows: tf.Tensor, found: tuple[tf.Tensor, ...], drawn: DrawnInputs) -> tuple[tf.Tensor, ...]:
+        """Mix targets, and weights if any, as the inputs of the batch are mixed."""
+        shares = tf.ensure_shape(tf.numpy_function(drawn.shares, [rows], tf.float32), [None])
+        own = [tf.reshape(shares, [-1] + [1] * (one.shape.rank - 1)) for one in found]
+        return tuple(share * one + (1 - share) * one[::-1] for share, one in zip(own, found, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,8 @@ from dlcli.core.backend import keras, tf
 from dlcli.core.batches import ordered_batches
 from dlcli.core.domain import Inputs
 
+# Items that go through a model together, or fewer where each is so large that they would have more cells than this.
+_BATCH, _MOST_CELLS = 512, 2**21
 # Batches made ahead of the step that takes them.
 AHEAD = 4
 # Batches whose row numbers Python hands over together: each crossing costs a third of a millisecond.
@@ -23,11 +27,10 @@ class Forward:
 
     Args:
         model: its output is (items, classes).
-        batch_size: items that go through it together.
     """
 
-    def __init__(self, model: keras.Model, *, batch_size: int = 512) -> None:
-        self.batch_size = batch_size
+    def __init__(self, model: keras.Model) -> None:
+        self.batch_size = _batch_size(model)
         self._call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
         self._classes = model.output_shape[-1]
 
@@ -38,7 +41,7 @@ class Forward:
     def batches(self, inputs: Inputs) -> Batches:
         """Cut inputs into batches, for several calls of `answer`."""
         numbers = self._cut(inputs) if len(inputs) else []
-        return Batches(numbers=numbers, inputs=inputs.dataset(row_numbers(numbers)).prefetch(AHEAD))
+        return Batches(numbers=numbers, source=inputs, inputs=inputs.dataset(row_numbers(numbers)).prefetch(AHEAD))
 
     def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
         return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
@@ -47,9 +50,27 @@ class Forward:
         """Return the outputs for batches, float32 (items, classes), in the order of the items."""
         items = sum(map(len, batches.numbers))
         found: np.ndarray[Any, Any] = np.empty((items, self._classes), np.float32)
-        for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
-            found[rows] = self._call(batch).numpy()
+        with naming_bad_items(batches.source):
+            for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
+                found[rows] = self._call(batch).numpy()
         return found
+
+
+def _batch_size(model: keras.Model) -> int:
+    """Return how many items go through a model together."""
+    cells = max((math.prod(filter(None, tensor.shape[1:3])) for tensor in model.inputs), default=1)
+    return max(1, min(_BATCH, _MOST_CELLS // cells))
+
+
+@contextlib.contextmanager
+def naming_bad_items(inputs: Inputs) -> Iterator[None]:
+    """Say what is wrong with an item that could not be read, in the place of TensorFlow's error about its batch."""
+    try:
+        yield
+    except tf.errors.OpError:
+        if inputs.problem is not None:
+            raise inputs.problem from None
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +78,7 @@ class Batches:
     """Inputs as a dataset of batches, and the row numbers of each."""
 
     numbers: list[np.ndarray[Any, Any]]
+    source: Inputs
     inputs: tf.data.Dataset
 
 

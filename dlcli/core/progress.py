@@ -27,5 +27,23 @@ class Progress(Protocol):
         """Report something that the person should act on."""
 
 
-class Silent(Progress):
+class Silent:
     """A `Progress` that says nothing, for callers without a terminal."""
+
+    def begin(self, task: str, total: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say nothing."""
+
+    def epoch(self, line: str) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def detail(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Say nothing."""

@@ -37,6 +37,7 @@ CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
 TENSORBOARD = "tensorboard"
 LOG = "log.txt"
+SKIPPED = "skipped.jsonl"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
 HASHED = (MODEL, PIPELINE, HISTORY, METRICS, VALIDATION)
@@ -158,6 +159,11 @@ class Run:
         """Append a line to `log.txt`."""
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(f"{_now()}  {line}\n")
+
+    def keep_skipped(self, records: list[dict[str, Any]]) -> None:
+        """Write which items were left out of the training, if any were."""
+        if records:
+            write_text(self.path / SKIPPED, jsonl(records))
 
     def finish(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dlcli.core.lines import BadRow, Lines, bad_bytes, open_text
@@ -19,10 +20,12 @@ _OTHER_KINDS = {
     b"PK\x03\x04": ("a zip archive or an Excel file", "Unpack it, or save it as CSV"),
     b"\xff\xfe": ("UTF-16", "Add --encoding utf-16"),
     b"\xfe\xff": ("UTF-16", "Add --encoding utf-16"),
-    b"\x89PNG": ("a picture", "Name a table of texts"),
-    b"\xff\xd8\xff": ("a picture", "Name a table of texts"),
-    b"%PDF": ("a PDF", "Name a table of texts"),
+    b"\x89PNG": ("a picture", "Name a table"),
+    b"\xff\xd8\xff": ("a picture", "Name a table"),
+    b"%PDF": ("a PDF", "Name a table"),
 }
+NONE: Mapping[str, str] = MappingProxyType({})
+"""No column that must exist."""
 csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
 
 
@@ -38,13 +41,13 @@ class Row(NamedTuple):
         return f"line {self.line}"
 
 
-def scan_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row | BadRow]:
+def scan_rows(path: Path, *, encoding: str, required: Mapping[str, str] = NONE) -> Iterator[Row | BadRow]:
     """Read a table row by row, in bounded memory, and go on behind bad rows.
 
     Args:
         path: a CSV, TSV or JSONL file with one of the endings in `TABLES`.
         encoding: of the file.
-        required: columns that must exist.
+        required: columns that must exist, with the option that names each.
 
     Yields:
         the rows, with all their columns; and, each in its place, what is wrong with the others.
@@ -82,7 +85,7 @@ def _require_text(path: Path, encoding: str) -> None:
             raise DataError(f"{path} is {kind}, expected plain text", hint=remedy)
 
 
-def _scan_table(lines: Lines, path: Path, delimiter: str, required: tuple[str, ...]) -> Iterator[Row | BadRow]:
+def _scan_table(lines: Lines, path: Path, delimiter: str, required: Mapping[str, str]) -> Iterator[Row | BadRow]:
     reader = csv.reader(lines, strict=True, delimiter=delimiter)
     header = _header(reader, lines, path, required)
     while True:
@@ -115,7 +118,7 @@ def _scan_table(lines: Lines, path: Path, delimiter: str, required: tuple[str, .
             )
 
 
-def _header(reader: Iterator[list[str]], lines: Lines, path: Path, required: tuple[str, ...]) -> list[str]:
+def _header(reader: Iterator[list[str]], lines: Lines, path: Path, required: Mapping[str, str]) -> list[str]:
     try:
         header = next(reader, [])
     except csv.Error as error:
@@ -150,7 +153,7 @@ def _not_read(path: Path, first: int, last: int) -> BadRow:
     )
 
 
-def _scan_jsonl(lines: Lines, path: Path, required: tuple[str, ...]) -> Iterator[Row | BadRow]:
+def _scan_jsonl(lines: Lines, path: Path, required: Mapping[str, str]) -> Iterator[Row | BadRow]:
     for line in lines:
         try:
             if lines.bad is not None:
@@ -162,7 +165,7 @@ def _scan_jsonl(lines: Lines, path: Path, required: tuple[str, ...]) -> Iterator
         lines.begin()
 
 
-def _json_object(line: str, path: Path, number: int, required: tuple[str, ...]) -> dict[str, Any]:
+def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]) -> dict[str, Any]:
     def bad(what: str, *, kind: str, hint: str) -> BadRow:
         return BadRow(what, source=path, where=f"line {number}", line=number, kind=kind, hint=hint, excerpt=line)
 
@@ -186,7 +189,7 @@ def _json_object(line: str, path: Path, number: int, required: tuple[str, ...]) 
     return cells
 
 
-def _check_columns(header: list[str], path: Path, required: tuple[str, ...]) -> None:
+def _check_columns(header: list[str], path: Path, required: Mapping[str, str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} stands twice in the header", hint="Rename one of them")
@@ -202,10 +205,10 @@ def _shown(header: list[str]) -> str:
     return ", ".join(column if len(column) <= 40 else column[:40] + "..." for column in header)
 
 
-def _column_hint(header: list[str], name: str, required: tuple[str, ...]) -> str:
+def _column_hint(header: list[str], name: str, required: Mapping[str, str]) -> str:
     """Say what is probably wrong with a table that has not the column that is looked for."""
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         return "The columns seem to be separated by something else: CSV takes commas, a file ending in .tsv tabs"
-    option = "--text-column" if name == required[0] else "--label-column"
+    option = required[name]
     alike = [column for column in header if column.lower() == name.lower()]
     return f"Did you mean {option} {alike[0]}?" if alike else f"Name yours with {option}"

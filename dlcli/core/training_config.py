@@ -73,6 +73,19 @@ _MOST_IN_A_BATCH, _FEWEST_IN_A_BATCH, _STEPS_OF_AN_EPOCH = 512, 32, 16
 _DEFAULT_SMOOTHING = {"categorical_crossentropy": 0.05, "binary_crossentropy": 0.05}
 
 
+Schedule = Literal[
+    "constant",
+    "step",
+    "exponential",
+    "inverse-time",
+    "polynomial",
+    "cosine",
+    "one-cycle",
+    "slanted-triangular",
+    "plateau",
+]
+
+
 class _Choices(Config):
     """Settings some of which only fit a choice made in others."""
 
@@ -159,17 +172,7 @@ class ScheduleConfig(_Choices):
 
     section = "Learning-rate schedule"
 
-    schedule: Literal[
-        "constant",
-        "step",
-        "exponential",
-        "inverse-time",
-        "polynomial",
-        "cosine",
-        "one-cycle",
-        "slanted-triangular",
-        "plateau",
-    ] = option("constant", "How the learning rate changes from step to step.")
+    schedule: Schedule = option("constant", "How the learning rate changes from step to step.")
     warmup: ShareOrCount | None = option(
         None, "Rise linearly to the learning rate first: over this share of the training (0.1, 10%) or count of steps."
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import lzma
 import os
 import re
 import shutil
+import stat
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from dlcli.core.files import commit
@@ -22,10 +25,10 @@ class ArchiveError(SurroundingsError):
 
 
 def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progress: Progress) -> int:
-    """Unpack a tar archive.
+    """Unpack a tar or zip archive.
 
     Args:
-        archive: compressed or not.
+        archive: a `.zip`, or else a tar archive, compressed or not.
         folder: made, or replaced, when all is unpacked.
         leave_out: patterns of files that are not wanted.
         progress: told of each file.
@@ -45,20 +48,15 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
     count = 0
     progress.begin(f"unpacking {archive.name}")
     try:
-        with tarfile.open(archive) as tar:
-            # Python before 3.11.4 has no filter; what it would refuse is refused below.
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)
-            for member in tar:
-                _require_plain(member, archive)
-                if member.isfile() and not any(fnmatch.fnmatchcase(member.name, pattern) for pattern in patterns):
-                    tar.extract(member, temporary, set_attrs=False)
-                    count += 1
-            _require_end(tar, archive)
+        for name, write in _members(archive):
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                write(temporary)
+                count += 1
         if not count:
             raise ArchiveError(f"{archive} holds no files")
         # A hundred thousand reviews are a hundred thousand files.
         commit(temporary, folder, flush_each=False)
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError):
+    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, zlib.error, lzma.LZMAError, EOFError):
         raise _damaged(archive) from None
     except OSError as error:
         if error.errno is None:  # gzip's and bz2's own, which are no errors of the system.
@@ -67,6 +65,29 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return count
+
+
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[Path], object]]]:
+    """Yield the name of each file in an archive, and what writes it below a folder, to be called before the next."""
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                # The upper half is the mode of the file on a system that knows links, else 0.
+                kind = stat.S_IFMT(member.external_attr >> 16)
+                _require_plain(member.filename, archive, plain=member.is_dir() or kind in (0, stat.S_IFREG))
+                if member.flag_bits & 1:
+                    raise ArchiveError(f"{archive}: {member.filename!r} is encrypted; nothing was unpacked")
+                if not member.is_dir():
+                    yield member.filename, functools.partial(opened.extract, member)
+        return
+    with tarfile.open(archive) as tar:
+        # Python before 3.11.4 has no filter; what it would refuse is refused below.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        for entry in tar:
+            _require_plain(entry.name, archive, plain=entry.isfile() or entry.isdir())
+            if entry.isfile():
+                yield entry.name, functools.partial(tar.extract, entry, set_attrs=False)
+        _require_end(tar, archive)
 
 
 def _require_end(tar: tarfile.TarFile, archive: Path) -> None:
@@ -87,13 +108,13 @@ def _damaged(archive: Path) -> ArchiveError:
     return ArchiveError(f"{archive} is no archive, or a damaged one")
 
 
-def _require_plain(member: tarfile.TarInfo, archive: Path) -> None:
+def _require_plain(name: str, archive: Path, *, plain: bool) -> None:
     """Refuse what no data set needs and what an archive can do harm with."""
-    path = PurePosixPath(member.name)
+    path = PurePosixPath(name)
     wrong = ""
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name or re.match("[A-Za-z]:", member.name):
+    if path.is_absolute() or ".." in path.parts or "\\" in name or re.match("[A-Za-z]:", name):
         wrong = "leads out of its folder"
-    elif not (member.isfile() or member.isdir()):
+    elif not plain:
         wrong = "is a link or a device"
     if wrong:
-        raise ArchiveError(f"{archive}: {member.name!r} {wrong}; nothing was unpacked")
+        raise ArchiveError(f"{archive}: {name!r} {wrong}; nothing was unpacked")

@@ -1,4 +1,4 @@
-"""Labelled texts, streamed past the runs that answer them: of an item its label and numbers are kept, not its text."""
+"""Labelled items, streamed past the runs that answer them: of an item its label and numbers are kept, not itself."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.core.dataset import Fingerprint, label_ids
+from dlcli.core.dataset import Fingerprint, LabelledItem, label_ids
 from dlcli.errors import DataError, nearest
-from dlcli.text.config import TextDataConfig
-from dlcli.text.read import labelled_texts
 
 IntArray = npt.NDArray[np.int64]
-# Texts that are answered together.
+# Items that are answered together, at most.
 CHUNK = 16_384
 # A column with more values than this is a number or a text: nothing to slice by.
 _MOST_VALUES = 10_000
@@ -25,31 +23,32 @@ _MOST_VALUES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Some consecutive items: texts, label ids, int (n,), and the cells that stand beside each."""
+    """Some consecutive items, their label ids, int (n,), and the cells that stand beside each."""
 
-    texts: list[str]
+    items: list[str]
     labels: IntArray
     cells: list[dict[str, Any]]
 
 
 class Answerer:
-    """A run that answers texts, with its classes in another run's order.
+    """A run that answers items, with its classes in another run's order.
 
     Args:
         path: a finished run.
         names: the labels, all of which it must know.
+        tta: draws of each item that are averaged: see `Predictor`.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], *, tta: int = 1) -> None:
         from dlcli.serving.predictor import Predictor
 
-        self._predictor = Predictor(path)
+        self._predictor = Predictor(path, tta=tta)
         self.probabilistic = self._predictor.probabilistic
         self._order = [self._predictor.labels.index(name) for name in names]
 
-    def __call__(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def __call__(self, items: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the outputs, float32 (n, classes), in the order of the names."""
-        outputs: npt.NDArray[np.float32] = self._predictor.outputs(texts)[:, self._order]
+        outputs: npt.NDArray[np.float32] = self._predictor.outputs(items)[:, self._order]
         return outputs
 
 
@@ -65,11 +64,11 @@ def require_same_labels(first: Path, names: Sequence[str], second: Path, others:
 
 
 class LabelledStream:
-    """Labelled texts in chunks; what is to be known of all of them is gathered as they pass.
+    """Labelled items in chunks; what is to be known of all of them is gathered as they pass.
 
     Args:
-        path: a table, or a folder whose `test/` is taken.
-        columns: where text and label stand.
+        rows: the items.
+        path: where they come from, for errors.
         names: the labels that the model knows; an id is a place in them.
         slices: columns whose values are kept.
 
@@ -79,7 +78,7 @@ class LabelledStream:
     """
 
     def __init__(
-        self, path: Path, columns: TextDataConfig, names: Sequence[str], *, slices: Sequence[str] = ()
+        self, rows: Iterator[LabelledItem], path: Path, names: Sequence[str], *, slices: Sequence[str] = ()
     ) -> None:
         self.path = path
         self.names = names
@@ -89,7 +88,7 @@ class LabelledStream:
         self.some_blank: list[str] = []
         self._labels: list[IntArray] = []
         self._fingerprint = Fingerprint()
-        self._rows = labelled_texts(path, columns, part="test")
+        self._rows = rows
         self._first = self._next()
 
     @property
@@ -117,9 +116,9 @@ class LabelledStream:
         rows = list(itertools.islice(self._rows, CHUNK))
         if not rows:
             return None
-        texts, labels = [row.text for row in rows], [row.label for row in rows]
+        labels = [row.label for row in rows]
         chunk = Chunk(
-            texts=texts,
+            items=[row.item for row in rows],
             labels=label_ids(labels, self.names, where=str(self.path)),
             cells=[row.cells for row in rows],
         )
@@ -130,7 +129,7 @@ class LabelledStream:
         self.some_blank = (self.some_blank + blank)[:3]
         self.n += len(rows)
         self._labels.append(chunk.labels)
-        self._fingerprint.update(texts, labels)
+        self._fingerprint.update((row.content for row in rows), labels)
         return chunk
 
 

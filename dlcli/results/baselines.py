@@ -1,4 +1,4 @@
-"""What a run must beat: the majority class, and a TF-IDF logistic regression fitted on the run's training texts."""
+"""What a run must beat: the majority class, and a logistic regression fitted on the run's training items."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.core.dataset import IntArray
+from dlcli.core.dataset import Corpus, IntArray
 from dlcli.core.progress import Progress
 from dlcli.core.run import RunRecord
 from dlcli.errors import DataError, DlcliError
 from dlcli.results.metrics import point_scores
 from dlcli.results.paired import compare
-from dlcli.results.tfidf import MOST_FITTED, Tfidf
 from dlcli.results.threshold import validation_outputs
-from dlcli.text.config import TextDataConfig
-from dlcli.text.corpus import read_corpus
 
 # Beyond so many items, a baseline answers a random half of them, then a quarter, and so on.
 _MOST_ANSWERED = 50_000
@@ -33,7 +30,7 @@ class Baseline:
         name: as `--json` calls it.
         title: as people read it.
         about: what it was made from.
-        outputs: texts to probabilities, float (n, classes).
+        outputs: items to probabilities, float (n, classes).
     """
 
     name: str
@@ -45,7 +42,7 @@ class Baseline:
 def find(run: Path, record: RunRecord, progress: Progress) -> tuple[list[Baseline], list[str]]:
     """Return the baselines of a run, and why one of them is missing.
 
-    The fitted TF-IDF model is kept in `RUN/baselines/`, where the next evaluation finds it, with or without the
+    The fitted regression is kept in `RUN/baselines/`, where the next evaluation finds it, with or without the
     training data.
 
     Args:
@@ -54,24 +51,25 @@ def find(run: Path, record: RunRecord, progress: Progress) -> tuple[list[Baselin
         progress: told of stages.
     """
     notes = []
-    fitted = Tfidf.load(run, record)
+    kind = _kind(record)
+    fitted = kind.load(run, record)
     if fitted is None:
         try:
             fitted = _fit(record, progress)
         except DlcliError as error:
-            notes.append(f"no TF-IDF baseline: {error.message}")
+            notes.append(f"no {kind.title}: {error.message}")
         else:
             if problem := fitted.save(run, record):
-                notes.append(f"the TF-IDF baseline is not kept in the run: {problem}")
+                notes.append(f"the {kind.title} is not kept in the run: {problem}")
     found = []
     if fitted is not None:
         found.append(majority(fitted.counts, record.labels, "training"))
         of = f" of {fitted.counts.sum():,}" if fitted.rows < fitted.counts.sum() else ""
         found.append(
             Baseline(
-                name="tfidf",
-                title="TF-IDF logistic regression",
-                about=f"scikit-learn, words and pairs of words, fitted on {fitted.rows:,}{of} training texts",
+                name=fitted.name,
+                title=fitted.title,
+                about=f"{fitted.about}, fitted on {fitted.rows:,}{of} training items",
                 outputs=fitted.outputs,
             )
         )
@@ -99,30 +97,61 @@ def majority(counts: IntArray, names: Sequence[str], source: str) -> Baseline:
         name="majority",
         title="majority class",
         about=f"{names[best]!r}, {shares[best]:.1%} of the {source} data",
-        outputs=lambda texts: np.tile(shares, (len(texts), 1)),
+        outputs=lambda items: np.tile(shares, (len(items), 1)),
     )
 
 
-def _fit(record: RunRecord, progress: Progress) -> Tfidf:
-    """Fit TF-IDF logistic regression on the very data that the run was trained on.
+def _kind(record: RunRecord) -> Any:
+    """Return the regression that stands beside runs of a domain."""
+    if record.domain == "vision":
+        from dlcli.results.pixels import Pixels
+
+        return Pixels
+    from dlcli.results.tfidf import Tfidf
+
+    return Tfidf
+
+
+def _fit(record: RunRecord, progress: Progress) -> Any:
+    """Fit a logistic regression on the very data that the run was trained on.
 
     Raises:
         DlcliError: that data is not there any more, or gives nothing to fit.
     """
-    config = record.config
-    corpus = read_corpus(
-        Path(config["data"]),
-        val=Path(config["val"]) if config.get("val") else None,
-        columns=TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields}),
-        val_split=config["val_split"],
-        seed=record.seed,
-        progress=progress,
-    )
+    corpus = _corpus(record, progress)
     if corpus.fingerprint != record.data["fingerprint"]:
-        raise DataError(f"{config['data']} has changed since the training")
-    training = corpus.training
-    progress.begin(f"fitting the TF-IDF baseline on {min(len(training.items), MOST_FITTED):,} texts, once")
-    return Tfidf.learn(training.items, training.labels, len(record.labels), seed=record.seed)
+        raise DataError(f"{record.config['data']} has changed since the training")
+    training, kind = corpus.training, _kind(record)
+    progress.begin(f"fitting the {kind.title}, once")
+    settings: dict[str, Any] = {"seed": record.seed}
+    if record.domain == "vision":
+        from dlcli.results.pixels import pictures_of
+
+        settings["pictures"] = pictures_of(record)
+    return kind.learn(training.items, training.labels, len(record.labels), **settings)
+
+
+def _corpus(record: RunRecord, progress: Progress) -> Corpus:
+    """Read the data of a run again."""
+    config = record.config
+    settings: dict[str, Any] = {
+        "val": Path(config["val"]) if config.get("val") else None,
+        "val_split": config["val_split"],
+        "seed": record.seed,
+        "progress": progress,
+    }
+    data = Path(config["data"])
+    if record.domain == "vision":
+        from dlcli.vision.config import ImageDataConfig
+        from dlcli.vision.corpus import read_corpus as read_pictures
+
+        columns = ImageDataConfig(**{name: config[name] for name in ImageDataConfig.model_fields})
+        return read_pictures(data, columns=columns, skip_bad=config["skip_bad"], **settings)
+    from dlcli.text.config import TextDataConfig
+    from dlcli.text.corpus import read_corpus as read_texts
+
+    text_columns = TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields})
+    return read_texts(data, columns=text_columns, **settings)
 
 
 class Answers:
@@ -143,14 +172,14 @@ class Answers:
         self._draws: npt.NDArray[np.float64] = np.empty(0)
         self._random = np.random.Generator(np.random.Philox(key=[seed, 0]))
 
-    def add(self, texts: Sequence[str]) -> None:
+    def add(self, items: Sequence[str]) -> None:
         """Answer more items, or those of them that the sample takes."""
-        draws = self._random.random(len(texts))
+        draws = self._random.random(len(items))
         taken = np.flatnonzero(draws < self._share)
         self.rows = np.append(self.rows, self._seen + taken)
         self._draws = np.append(self._draws, draws[taken])
-        self._seen += len(texts)
-        some = [texts[row] for row in taken.tolist()]
+        self._seen += len(items)
+        some = [items[row] for row in taken.tolist()]
         for baseline in self.baselines if some else ():
             self.outputs[baseline.name] = np.concatenate([self.outputs[baseline.name], baseline.outputs(some)])
         while len(self.rows) > _MOST_ANSWERED:

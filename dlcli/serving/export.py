@@ -22,7 +22,7 @@ _EXTRA = "assets.extra"
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """Raw items in, classes and probabilities (or scores) out."""
+    """Raw items in, as a tensor of strings; classes and probabilities (or scores) out."""
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
@@ -30,23 +30,24 @@ class _Served(tf.Module):  # type: ignore[misc]
         self.model = predictor.model
         self.labels = tf.constant(predictor.labels)
         self.outputs = _outputs(predictor)
+        items = tf.TensorSpec([None], tf.string, name=self.pipeline.input_name)
+        self.serve = tf.function(self._serve, input_signature=[items])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])  # type: ignore[untyped-decorator]
-    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = self.model(self.pipeline.graph(text), training=False)
+    def _serve(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = self.model(self.pipeline.graph(items), training=False)
         return {
             "label": tf.gather(self.labels, tf.argmax(outputs, axis=1)),
             self.outputs: outputs,
-            "class_names": tf.tile(self.labels[tf.newaxis], [tf.shape(text)[0], 1]),
+            "class_names": tf.tile(self.labels[tf.newaxis], [tf.shape(items)[0], 1]),
         }
 
 
 def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[str] = ()) -> float | None:
-    """Write a SavedModel that takes raw strings: whole and verified, or not at all.
+    """Write a SavedModel that takes raw items: whole and verified, or not at all.
 
-    Its signature `serving_default` takes `text`, strings (n,), and gives `label`, strings (n,), `probabilities`,
-    float32 (n, classes), and `class_names`, strings (n, classes), in the order of the probabilities, which are `scores`
-    where the run gives scores.
+    Its signature `serving_default` takes strings (n,), `text` or `image` (the bytes of picture files), and gives
+    `label`, strings (n,), `probabilities`, float32 (n, classes), and `class_names`, strings (n, classes), in the order
+    of the probabilities, which are `scores` where the run gives scores.
 
     Args:
         predictor: the run.
@@ -61,7 +62,7 @@ def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[
     """
     served = _Served(predictor)
     with replacing(out) as temporary:
-        tf.saved_model.save(served, str(temporary), signatures={"serving_default": served.__call__})
+        tf.saved_model.save(served, str(temporary), signatures={"serving_default": served.serve})
         (temporary / _EXTRA).mkdir()
         card = {
             "made_by": f"dlcli {predictor.record.machine['versions']['dlcli']}",
@@ -90,7 +91,8 @@ def verify_savedmodel(predictor: Predictor, path: Path, items: Sequence[str]) ->
     """
     name, expected = _outputs(predictor), predictor.outputs(items)
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-    answers = [signature(text=tf.constant(items[start : start + 64])) for start in range(0, len(items), 64)]
+    raw, given = predictor.pipeline.raw(items), predictor.pipeline.input_name
+    answers = [signature(**{given: tf.constant(raw[start : start + 64])}) for start in range(0, len(raw), 64)]
     names = [name.decode() for name in answers[0]["class_names"][0].numpy()]
     if names != predictor.labels:
         raise ModelError(f"the export does not answer as the run: its classes are {names}, not {predictor.labels}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlcli.core.backend import keras
-from dlcli.core.domain import Pipeline
+from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
 from dlcli.errors import ModelError
 
-_DOMAINS = ("text",)
+_DOMAINS = ("text", "vision")
 
 
 class Predictor:
@@ -23,14 +23,15 @@ class Predictor:
 
     Args:
         path: the run directory.
+        tta: test-time augmentation: how many draws of each item, itself the first, are answered and averaged.
 
     Raises:
-        UsageError: there is nothing at `path`.
+        UsageError: there is nothing at `path`, or the run's items are not drawn.
         SurroundingsError: the run is still being written.
         ModelError: it is unfinished or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tta: int = 1) -> None:
         self.path = path
         self.record: RunRecord = open_finished(path)
         self.labels = self.record.labels
@@ -43,6 +44,7 @@ class Predictor:
             self.model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
+        self._variants: Callable[[Inputs], Iterable[Inputs]] = domain.variants(self.record, tta) if tta > 1 else _none
         self.probabilistic = self.record.probabilistic
         self._forward = Forward(self.model)
 
@@ -56,4 +58,14 @@ class Predictor:
             float32 (items, classes); the largest of a row is the predicted class. Where `probabilistic` the rows are
             probabilities that sum to 1, else (a run trained with a hinge loss) scores without bounds.
         """
-        return self._forward(self.pipeline.encode(items))
+        together = self.pipeline.together
+        parts = [items[start : start + together] for start in range(0, len(items), together)] or [items]
+        return np.concatenate([self._mean_of_variants(self.pipeline.encode(part)) for part in parts])
+
+    def _mean_of_variants(self, inputs: Inputs) -> np.ndarray[Any, Any]:
+        answers = [self._forward(some) for some in (inputs, *self._variants(inputs))]
+        return np.asarray(np.mean(answers, axis=0, dtype=np.float32))
+
+
+def _none(inputs: Inputs) -> Iterable[Inputs]:
+    return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -56,31 +55,6 @@ class TextDataConfig(TextColumnConfig):
     section = "Data"
 
     label_column: str = option("label", "Column of the label.", metavar="NAME")
-
-
-class TrainedTextConfig(Config):
-    """How texts are read for a run, which remembers its training's columns."""
-
-    section = "Data"
-
-    text_column: str | None = option(None, "Column of the text; without it that of the training.", metavar="NAME")
-    encoding: str = option("utf-8", "Encoding of the file; a byte-order mark is understood.")
-
-
-class TrainedLabelledTextConfig(TrainedTextConfig):
-    """How texts and labels are read for a run."""
-
-    section = "Data"
-
-    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
-
-    def columns(self, trained: Mapping[str, Any]) -> TextDataConfig:
-        """Return how to read the data, given the settings of the training."""
-        return TextDataConfig(
-            text_column=self.text_column or trained["text_column"],
-            label_column=self.label_column or trained["label_column"],
-            encoding=self.encoding,
-        )
 
 
 class CleaningConfig(Config):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from dlcli.core.backend import keras
 from dlcli.core.progress import Progress
+from dlcli.core.run import RunRecord
+from dlcli.errors import UsageError
 from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig
 from dlcli.text.cooccurrence import learn_vectors
@@ -18,6 +20,11 @@ from dlcli.text.encoded import EncodedTexts
 from dlcli.text.ensemble import load_pipeline as load_pipeline  # What `serving.Predictor` looks for here.
 from dlcli.text.pipeline import TextPipeline
 from dlcli.text.vectors import read_vectors
+
+
+def variants(record: RunRecord, count: int) -> NoReturn:
+    """Refuse test-time augmentation: texts are not drawn."""
+    raise UsageError("--tta is for pictures, and the run is of texts")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +80,11 @@ class TextDomain:
             vectors=self._vectors(pipeline, items, progress),
         )
         return FittedText(pipeline=pipeline, model=model, inputs=inputs)
+
+    def adopt(self, pipeline: TextPipeline, items: Sequence[str], progress: Progress) -> EncodedTexts:
+        """Return the training texts as ids of another run's pipeline."""
+        progress.begin(f"reading {len(items):,} texts")
+        return pipeline.encode(items)
 
     def _vectors(self, pipeline: TextPipeline, items: Sequence[str], progress: Progress) -> np.ndarray[Any, Any] | None:
         """Read or learn the vectors of the vocabulary's words: float32 (words, dim), NaN where there is none."""

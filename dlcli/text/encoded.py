@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlcli.core.backend import tf
+from dlcli.errors import DlcliError
 
 
 class Ids(NamedTuple):
@@ -67,6 +68,7 @@ class EncodedTexts:
         self.values = values
         self.padding = padding
         self.widths = widths
+        self.problem: DlcliError | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -13,7 +13,7 @@ from dlcli.core import ensemble as ensemble  # Registers the layer, which a run'
 from dlcli.core.backend import tf
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.files import write_text
-from dlcli.errors import ModelError
+from dlcli.errors import DlcliError, ModelError
 from dlcli.text.pipeline import TextPipeline
 
 _SETTINGS = "ensemble.json"
@@ -26,6 +26,9 @@ class EnsemblePipeline(tf.Module):  # type: ignore[misc]
         members: their pipelines, in the order of the model's inputs.
     """
 
+    input_name = TextPipeline.input_name
+    together = TextPipeline.together
+
     def __init__(self, members: Sequence[Pipeline]) -> None:
         super().__init__()
         self.members = list(members)
@@ -33,6 +36,10 @@ class EnsemblePipeline(tf.Module):  # type: ignore[misc]
     def encode(self, texts: Sequence[str]) -> EnsembleInputs:
         """Turn texts into the inputs of all members."""
         return EnsembleInputs([member.encode(texts) for member in self.members])
+
+    def raw(self, items: Sequence[str]) -> Sequence[str]:
+        """Return the texts as they are: `graph` takes them so."""
+        return items
 
     def graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Turn texts, strings of shape (n,), into the inputs of all members, one after the other."""
@@ -57,6 +64,7 @@ class EnsembleInputs:
 
     def __init__(self, members: Sequence[Inputs]) -> None:
         self.members = members
+        self.problem: DlcliError | None = None
         # Batches are sorted by it and bounded in their padded cells, so the longest form of a text counts.
         self.lengths: np.ndarray[Any, Any] = np.max([member.lengths for member in members], axis=0)
 

@@ -52,6 +52,9 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         [[1, 2]]
     """
 
+    input_name = "text"
+    together = 16_384
+
     def __init__(
         self, config: TextPipelineConfig, vocabulary: Vocabulary, *, texts: int, words: WordTable | None = None
     ) -> None:
@@ -95,6 +98,10 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
         rows = bags.ids.value_rowids()
         norms = tf.sqrt(tf.math.segment_sum(tf.square(weights), rows))
         return Ids(bags.ids, bags.ids.with_values(weights / tf.gather(norms, rows)))
+
+    def raw(self, items: Sequence[str]) -> Sequence[str]:
+        """Return the texts as they are: `graph` takes them so."""
+        return items
 
     def graph(self, texts: tf.Tensor) -> Any:
         """Turn texts, shape (n,), into the model's input: int32 (n, most ids of a text), padded with 0; with values."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlcli.core.folders import part_of, require_exists
 from dlcli.core.lines import NUL_HINT, BadRow, bad_bytes, open_text, strict
-from dlcli.core.tables import Row, scan_rows
+from dlcli.core.tables import NONE, Row, scan_rows
 from dlcli.errors import DataError
 from dlcli.text.config import TextDataConfig
 
 # A class of IMDB's own layout that is none: reviews without a label.
 NOT_A_CLASS = "unsup"
+TEXT_COLUMN = "--text-column"
+"""The option that names the column of the text."""
 
 
 class LabelledText(NamedTuple):
     """One text with its label, where it stands, and the cells of its row (or the name of its file)."""
 
-    text: str
+    item: str
     label: str
     where: str
     cells: dict[str, Any]
@@ -30,7 +32,12 @@ class LabelledText(NamedTuple):
     @property
     def blank(self) -> bool:
         """Whether the text is nothing but white space."""
-        return _is_blank(self.text)
+        return _is_blank(self.item)
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of: the text."""
+        return self.item
 
 
 @dataclass(kw_only=True)
@@ -75,7 +82,7 @@ def read_labelled(path: Path, config: TextDataConfig, *, part: str = "train") ->
     for row in labelled_texts(path, config, part=part):
         if row.blank:
             found.blank.append(row.where)
-        found.texts.append(row.text)
+        found.texts.append(row.item)
         found.labels.append(row.label)
     return found
 
@@ -109,9 +116,10 @@ def scan_labelled(path: Path, config: TextDataConfig, *, part: str) -> Iterator[
             except BadRow as bad:
                 yield bad
             else:
-                yield LabelledText(text=text, label=label, where=str(file), cells={"file": str(file), "label": label})
+                yield LabelledText(item=text, label=label, where=str(file), cells={"file": str(file), "label": label})
         return
-    for row in scan_rows(path, encoding=config.encoding, required=(config.text_column, config.label_column)):
+    required = {config.text_column: TEXT_COLUMN, config.label_column: "--label-column"}
+    for row in scan_rows(path, encoding=config.encoding, required=required):
         if isinstance(row, BadRow):
             yield row
             continue
@@ -129,16 +137,16 @@ def _labelled(row: Row, config: TextDataConfig, path: Path) -> LabelledText:
             "the label is empty", row, path, kind="empty-label", hint="Fill it in, or delete the row", text=shown
         )
     text = cell(row, config.text_column, path)
-    return LabelledText(text=text, label=label, where=row.where, cells=row.cells, line=row.line)
+    return LabelledText(item=text, label=label, where=row.where, cells=row.cells, line=row.line)
 
 
-def read_rows(path: Path, *, encoding: str, required: tuple[str, ...] = ()) -> Iterator[Row]:
+def read_rows(path: Path, *, encoding: str, required: Mapping[str, str] = NONE) -> Iterator[Row]:
     """Read a table row by row, in bounded memory.
 
     Args:
         path: a CSV, TSV or JSONL file with one of the endings in `TABLES`.
         encoding: of the file.
-        required: columns that must exist.
+        required: columns that must exist, with the option that names each.
 
     Yields:
         the rows, with all their columns.
@@ -167,7 +175,7 @@ def read_texts(path: Path, *, column: str, encoding: str) -> Iterator[tuple[str,
         for file in text_files(path):
             yield read_text_file(file, encoding), {"file": str(file)}
     else:
-        for row in read_rows(path, encoding=encoding, required=(column,)):
+        for row in read_rows(path, encoding=encoding, required={column: TEXT_COLUMN}):
             yield cell(row, column, path), row.cells
 
 

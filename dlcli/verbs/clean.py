@@ -132,11 +132,11 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
 
 def _rows(source: Path, config: CleanConfig) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     """Yield each text with where it stands and the cells of its row."""
-    from dlcli.text.read import cell, labelled_texts, read_rows, read_texts
+    from dlcli.text.read import TEXT_COLUMN, cell, labelled_texts, read_rows, read_texts
 
     column = config.text_column
     if not source.is_dir():
-        for row in read_rows(source, encoding=config.encoding, required=(column,)):
+        for row in read_rows(source, encoding=config.encoding, required={column: TEXT_COLUMN}):
             yield cell(row, column, source), (row.where, row.cells)
     elif any(source.glob("*.txt")):
         for text, cells in read_texts(source, column=column, encoding=config.encoding):
@@ -144,7 +144,7 @@ def _rows(source: Path, config: CleanConfig) -> Iterator[tuple[str, tuple[str, d
     else:
         columns = TextDataConfig(text_column=column, encoding=config.encoding)
         for item in labelled_texts(source, columns, part="train"):
-            yield item.text, (item.where, item.cells)
+            yield item.item, (item.where, item.cells)
 
 
 class _Cleaned:

@@ -12,11 +12,11 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TrainedLabelledTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import IntervalConfig
 from dlcli.verbs.shared.result import Result, table
+from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     _Runs = dict[str, tuple[Path, RunRecord]]
 
 
-class CompareConfig(IntervalConfig, TrainedLabelledTextConfig):
+class CompareConfig(IntervalConfig, TrainedLabelledConfig):
     """All settings of a comparison."""
 
     section = "Data"
@@ -221,15 +221,15 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
     assert result.data is not None
     progress.begin(f"reading {result.data}")
     _, first = next(iter(runs.values()))
-    stream = LabelledStream(result.data, config.columns(first.config), first.labels)
+    stream = LabelledStream(config.labelled(first, result.data), result.data, first.labels)
     progress.begin("loading the runs")
     answerers = [Answerer(path, first.labels) for path, _ in runs.values()]
     kept: list[list[Any]] = [[] for _ in answerers]
     progress.begin("classifying")
     for chunk in stream:
         for answerer, parts in zip(answerers, kept, strict=True):
-            parts.append(answerer(chunk.texts))
-        progress.advance(len(chunk.texts))
+            parts.append(answerer(chunk.items))
+        progress.advance(len(chunk.items))
     result.n = stream.n
     right = {}
     for row, answerer, parts in zip(result.runs, answerers, kept, strict=True):

@@ -104,8 +104,8 @@ def _listed(entry: DataSet, about: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("name", entry.name),
         ("title", entry.title),
-        ("size", f"{in_words(entry.size)} to fetch" if entry.size else "not stated"),
-        ("hash", f"{entry.algorithm}, stated by {entry.hash_source}" if entry.hash else "none stated"),
+        ("size", f"{in_words(entry.total)} to fetch" if entry.total else "not stated"),
+        ("hash", f"{entry.algorithm}, stated by {entry.hash_source}" if entry.vouched else "none stated"),
         ("licence", entry.licence),
         ("citation", entry.citation),
         ("parts", ", ".join(_names(entry))),

@@ -14,12 +14,12 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import GateError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TrainedLabelledTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import GateConfig, IntervalConfig, Threshold
 from dlcli.verbs.shared.result import Result, facts
 from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
+from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dlcli.results.baselines import Answers
 
 
-class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledTextConfig):
+class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledConfig):
     """All settings of an evaluation."""
 
     section = "Data"
@@ -35,8 +35,8 @@ class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path = option(
         ...,
-        "A CSV, TSV or JSONL file, or a folder with a folder of .txt files for each class (test/ is understood); or "
-        "data:NAME, see dlcli data.",
+        "Labelled as the training data was: a table, or a folder with a folder of .txt files or pictures for each "
+        "class (test/ is understood); or data:NAME, see dlcli data.",
         argument=True,
         metavar="DATA",
     )
@@ -54,6 +54,9 @@ class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledTextConfig):
     )
     save_predictions: Path | None = option(
         None, "Write each row with what is predicted for it to this .csv or .jsonl.", metavar="FILE"
+    )
+    tta: int = option(
+        1, "Test-time augmentation: average over so many draws of each picture, itself the first.", ge=1, le=1000
     )
     force: bool = option(False, "Replace the file at --save-predictions.")
 
@@ -144,14 +147,16 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     progress.begin(f"reading {data}")
     from dlcli.results.answers import Answerer, LabelledStream
 
-    stream = LabelledStream(data, config.columns(record.config), record.labels, slices=config.slice)
+    stream = LabelledStream(config.labelled(record, data), data, record.labels, slices=config.slice)
     if config.save_predictions is not None:
         require_no_answers(stream.columns, data, probabilistic=record.probabilistic)
 
     progress.begin("loading the run")
     from dlcli.results import baselines, gates, metrics, paired
 
-    runs = [Answerer(path, record.labels) for path in (config.run, config.better_than) if path is not None]
+    runs = [Answerer(config.run, record.labels, tta=config.tta)]
+    if config.better_than is not None:
+        runs.append(Answerer(config.better_than, record.labels))
     threshold = _chosen_threshold(config, record)
     found, notes = baselines.find(config.run, record, progress) if config.baselines else ([], [])
     beside = baselines.Answers(found, len(record.labels), seed=config.seed)
@@ -159,7 +164,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     outputs, *others = _answer(config, stream, runs, beside, threshold, progress)
 
     if stream.fingerprint == record.data["fingerprint"]:
-        notes.append("these are the texts that the run was trained on: the scores say nothing about others")
+        notes.append("these are the items that the run was trained on: the scores say nothing about others")
         progress.warn(notes[-1])
     progress.begin("scoring")
     labels, predicted = stream.labels, _taken(outputs, threshold)
@@ -269,9 +274,9 @@ def _answer(
     def rows() -> Iterator[dict[str, Any]]:
         for chunk in stream:
             for run, kept in zip(runs, outputs, strict=True):
-                kept.append(run(chunk.texts))
-            beside.add(chunk.texts)
-            progress.advance(len(chunk.texts))
+                kept.append(run(chunk.items))
+            beside.add(chunk.items)
+            progress.advance(len(chunk.items))
             if config.save_predictions is not None:
                 given = outputs[0][-1]
                 for cells, row, best in zip(chunk.cells, given, _taken(given, threshold), strict=True):

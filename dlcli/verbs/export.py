@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
+from dlcli.verbs.shared.trained_data import TrainedDataConfig
+
+if TYPE_CHECKING:
+    from dlcli.core.run import RunRecord
 
 
-class ExportConfig(TrainedTextConfig):
+class ExportConfig(TrainedDataConfig):
     """All settings of an export."""
 
     section = "Export"
 
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
-    format: Literal["savedmodel"] = option("savedmodel", "The artefact: a TensorFlow SavedModel that takes raw text.")
+    format: Literal["savedmodel"] = option(
+        "savedmodel", "The artefact: a TensorFlow SavedModel that takes raw text, or the bytes of picture files."
+    )
     out: Path | None = option(None, "Folder of the artefact; without it RUN/exports/<format>.", metavar="DIR")
     force: bool = option(False, "Replace the artefact at --out.")
-    verify: int = option(0, "Run this many raw texts through run and artefact; exit code 4 when they differ.", ge=0)
+    verify: int = option(0, "Run this many raw items through run and artefact; exit code 4 when they differ.", ge=0)
     verify_data: Path | None = option(
-        None, "Where the texts for --verify come from; without it the run's own training data.", metavar="DATA"
+        None, "Where the items for --verify come from; without it the run's own training data.", metavar="DATA"
     )
 
 
@@ -42,7 +47,7 @@ class ExportResult(Result):
         """Return the result as lines of names and values."""
         verified = "no; --verify 64 compares it with the run"
         if self.verified:
-            verified = f"{self.verified} texts, largest difference of an output {self.largest_difference:.1e}"
+            verified = f"{self.verified} items, largest difference of an output {self.largest_difference:.1e}"
         return facts([("export", str(self.out)), ("format", self.format), ("verified", verified)])
 
 
@@ -67,34 +72,32 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         if not (out / "saved_model.pb").is_file():
             raise SurroundingsError(f"{out} is no export of ours; it is left alone", hint="Choose another --out")
     require_writable_parent(out)
-    texts = _texts(config, record.config) if config.verify else []
+    items = _items(config, record) if config.verify else []
 
     progress.begin("loading the run")
     from dlcli.serving.export import export_savedmodel
     from dlcli.serving.predictor import Predictor
 
     predictor = Predictor(config.run)
-    progress.begin("exporting and verifying" if texts else "exporting")
-    difference = export_savedmodel(predictor, out, verify_with=texts)
+    progress.begin("exporting and verifying" if items else "exporting")
+    difference = export_savedmodel(predictor, out, verify_with=items)
     return ExportResult(
-        run=config.run, out=out, format=config.format, verified=len(texts), largest_difference=difference
+        run=config.run, out=out, format=config.format, verified=len(items), largest_difference=difference
     )
 
 
-def _texts(config: ExportConfig, trained: dict[str, Any]) -> list[str]:
-    """Read the texts to verify with: spread over the data, not its first rows alone."""
-    from dlcli.text.read import read_texts
-
-    path = resolve_input(config.verify_data or Path(trained["data"]))
+def _items(config: ExportConfig, record: RunRecord) -> list[str]:
+    """Read the items to verify with: spread over the data, not its first ones alone."""
+    path = resolve_input(config.verify_data or Path(record.config["data"]))
     if not path.exists():
-        raise UsageError(f"--verify needs texts, and {path} does not exist", hint="Name some with --verify-data")
-    column = config.text_column or trained["text_column"]
-    encoding = trained["encoding"] if config.verify_data is None else config.encoding
-    texts = [text for text, _ in read_texts(path, column=column, encoding=encoding)]
-    if not texts:
-        raise DataError(f"{path} has no texts to verify with", hint="Name others with --verify-data")
-    step = max(1, len(texts) // config.verify)
-    return texts[::step][: config.verify]
+        raise UsageError(f"--verify needs items, and {path} does not exist", hint="Name some with --verify-data")
+    if config.verify_data is None and config.encoding is None and record.domain == "text":
+        config = config.model_copy(update={"encoding": record.config["encoding"]})
+    items = [item for item, _ in config.unlabelled(record, path)]
+    if not items:
+        raise DataError(f"{path} has nothing to verify with", hint="Name others with --verify-data")
+    step = max(1, len(items) // config.verify)
+    return items[::step][: config.verify]
 
 
 ACTION = Action(

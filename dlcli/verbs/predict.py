@@ -1,4 +1,4 @@
-"""`dlcli predict`: the class of each text, with the table's other columns kept."""
+"""`dlcli predict`: the class of each text or picture, with the table's other columns kept."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from pydantic import Field, model_validator
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError
+from dlcli.errors import DataError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import TrainedTextConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, table
 from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
+from dlcli.verbs.shared.trained_data import TrainedDataConfig
 
-# Texts that are classified together: a table of any length streams through in bounded memory.
+if TYPE_CHECKING:
+    from dlcli.core.run import RunRecord
+
+# Items that are classified together, at most: a table of any length streams through in bounded memory.
 _CHUNK = 16_384
 _STDIN = "-"
 
 
-class PredictConfig(TrainedTextConfig):
+class PredictConfig(TrainedDataConfig):
     """All settings of a prediction."""
 
     section = "Data"
@@ -34,8 +37,8 @@ class PredictConfig(TrainedTextConfig):
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
     data: Path | None = option(
         None,
-        "A CSV, TSV or JSONL file, a folder of .txt files, data:NAME/PART (see dlcli data), or - for stdin, one text a "
-        "line.",
+        "A CSV, TSV or JSONL file, a folder of .txt files or pictures, a picture, data:NAME/PART (see dlcli data), or "
+        "- for stdin, one text (or the path of a picture) a line.",
         argument=True,
         metavar="DATA",
     )
@@ -43,6 +46,9 @@ class PredictConfig(TrainedTextConfig):
     out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
     format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; without it that of --out or DATA.")
     proba: bool = option(False, "Add the probability of every class (the score, where a run gives scores).")
+    tta: int = option(
+        1, "Test-time augmentation: average over so many draws of each picture, itself the first.", ge=1, le=1000
+    )
     force: bool = option(False, "Replace the file at --out.")
 
     @model_validator(mode="after")
@@ -89,7 +95,7 @@ class PredictResult(Result):
 
 
 def predict(config: PredictConfig, progress: Progress) -> PredictResult:
-    """Classify texts.
+    """Classify texts or pictures.
 
     Args:
         config: the settings.
@@ -106,18 +112,17 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         # Without an ending it is as DATA is.
         named = config.format is not None or not config.out.suffix
         require_free_file(config.out, option="--out", endings=() if named else FORMATS, force=config.force)
-    column = config.text_column or record.config["text_column"]
-    rows = _rows(config, column)
+    rows = _rows(config, record)
     first = next(rows, None)
     if first is None:
         source = "stdin" if str(config.data) == _STDIN else config.data
-        raise DataError(f"{source} has no texts to classify")
+        raise DataError(f"{source} has nothing to classify")
     require_no_answers(first[1], config.data, probabilistic=record.probabilistic)
 
     progress.begin("loading the run")
     from dlcli.serving.predictor import Predictor
 
-    predictor = Predictor(config.run)
+    predictor = Predictor(config.run, tta=config.tta)
     answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
     form = config.format or FORMATS.get((config.out or config.data or Path()).suffix.lower(), "csv")
     result = PredictResult(
@@ -137,16 +142,19 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     return result
 
 
-def _rows(config: PredictConfig, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each text with the cells that stand beside it in the output."""
-    from dlcli.text.read import read_texts
-
+def _rows(config: PredictConfig, record: RunRecord) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each item with the cells that stand beside it in the output."""
+    name = "text" if record.domain == "text" else "file"
+    if config.text and record.domain != "text":
+        problem = f"--text is for texts, and {config.run} classifies pictures"
+        raise UsageError(problem, hint="Name a picture or a folder")
     if config.text:
-        yield from ((text, {"text": text}) for text in config.text)
+        yield from ((text, {name: text}) for text in config.text)
     elif str(config.data) == _STDIN:
-        yield from ((text, {"text": text}) for text in _stdin_lines(config.encoding))
+        config.require_fitting(record)
+        yield from ((line, {name: line}) for line in _stdin_lines(config.encoding or "utf-8"))
     elif config.data is not None:
-        yield from read_texts(resolve_input(config.data), column=column, encoding=config.encoding)
+        yield from config.unlabelled(record, resolve_input(config.data))
 
 
 def _stdin_lines(encoding: str) -> Iterator[str]:
@@ -163,8 +171,8 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
 def _classify(
     rows: Iterator[tuple[str, dict[str, Any]]], predictor: Any, *, proba: bool, progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    while chunk := list(itertools.islice(rows, _CHUNK)):
-        outputs = predictor.outputs([text for text, _ in chunk])
+    while chunk := list(itertools.islice(rows, min(_CHUNK, predictor.pipeline.together))):
+        outputs = predictor.outputs([item for item, _ in chunk])
         for (_, cells), row in zip(chunk, outputs, strict=True):
             yield cells | answer_cells(
                 predictor.labels,
@@ -183,5 +191,6 @@ ACTION = Action(
         'dlcli predict runs/reviews --text "not good at all" --text "not bad at all"',
         "dlcli predict runs/reviews sample_data/reviews-test.csv --out predictions.csv --proba",
         "cat reviews.txt | dlcli predict runs/reviews - --format jsonl",
+        "dlcli predict runs/photos holiday/ --proba",
     ),
 )

@@ -213,7 +213,7 @@ def _texts(config: TokenizeConfig, progress: Progress) -> Iterator[tuple[str, st
     source = resolve_input(config.data)
     progress.begin(f"reading {source}")
     if config.labels:
-        yield from ((row.text, row.label) for row in labelled_texts(source, config, part="train"))
+        yield from ((row.item, row.label) for row in labelled_texts(source, config, part="train"))
     else:
         yield from ((text, "") for text, _ in read_texts(source, column=config.text_column, encoding=config.encoding))
 

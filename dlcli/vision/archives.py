@@ -136,7 +136,7 @@ def _part_by_name(name: str) -> str:
     return "train" if "train" in name else "val" if "val" in name else ""
 
 
-class _reading:  # noqa: N801
+class _reading:
     """Turn what reading a damaged archive raises into one line."""
 
     def __init__(self, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -45,24 +44,6 @@ class ImageDataConfig(Config):
 
     path_column: str = option("path", "Column of the picture's path, relative to the table.", metavar="NAME")
     label_column: str = option("label", "Column of the label.", metavar="NAME")
-
-
-class TrainedImageConfig(Config):
-    """How labelled pictures are read for a run, which remembers its training's columns."""
-
-    section = "Data"
-
-    path_column: str | None = option(
-        None, "Column of the picture's path; without it that of the training.", metavar="NAME"
-    )
-    label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
-
-    def columns(self, trained: Mapping[str, Any]) -> ImageDataConfig:
-        """Return how to read the data, given the settings of the training."""
-        return ImageDataConfig(
-            path_column=self.path_column or trained["path_column"],
-            label_column=self.label_column or trained["label_column"],
-        )
 
 
 class ImagePipelineConfig(Config):

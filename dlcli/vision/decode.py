@@ -8,9 +8,6 @@ from dlcli.core.backend import tf
 from dlcli.vision import formats
 from dlcli.vision.config import ImagePipelineConfig
 
-# What the first bytes of a picture are padded to, so that a file of three bytes can be looked at.
-_HEAD = 32
-
 
 def decode(data: Any, config: ImagePipelineConfig) -> Any:
     """Decode one picture and bring it to the size that the model sees.
@@ -44,21 +41,42 @@ def decode_batch(data: Any, config: ImagePipelineConfig) -> Any:
 
 
 def _decode(data: Any, *, channels: int, sides: tuple[int, int] | None) -> Any:
-    content = tf.io.decode_raw(data, tf.uint8)
-    head = tf.pad(content[:_HEAD], [[0, _HEAD - tf.minimum(tf.size(content), _HEAD)]])
-    padded = tf.cond(tf.size(content) < _HEAD, lambda: head, lambda: content)
-    image = tf.switch_case(
-        _format(head),
+    start = formats.content_of(tf.strings.substr(data, 0, formats.HEAD))
+    head = tf.concat([start, tf.zeros([formats.HEAD], tf.uint8)], 0)[: formats.HEAD]
+    head = tf.ensure_shape(head, [formats.HEAD])
+    kind = _format(head)
+    return tf.switch_case(
+        tf.minimum(kind, 2),
         [
-            lambda: formats.jpeg(data, content, channels=3 if channels == 3 else 0, sides=sides),
-            lambda: formats.png(data, padded),
-            lambda: formats.gif(padded),
-            lambda: formats.webp(padded),
-            lambda: formats.bmp(padded),
-            _refused,
+            lambda: with_channels(formats.jpeg(data, head, channels=3 if channels == 3 else 0, sides=sides), channels),
+            lambda: with_channels(formats.png(data, head), channels),
+            lambda: with_channels(_of_rare_format(data, kind), channels),
         ],
     )
-    return with_channels(image, channels)
+
+
+# The first four bytes of each format, and which of them count.
+_FORMATS = (
+    (b"\xff\xd8\0\0", b"\xff\xff\0\0"),
+    (b"\x89PNG", b"\xff\xff\xff\xff"),
+    (b"GIF8", b"\xff\xff\xff\xff"),
+    (b"RIFF", b"\xff\xff\xff\xff"),
+    (b"BM\0\0", b"\xff\xff\0\0"),
+    (b"\0\0\0\0", b"\0\0\0\0"),
+)
+
+
+def _format(head: Any) -> Any:
+    """Return the number of a picture's format by its first bytes, in the order of `_FORMATS`; the last is none."""
+    magics, masks = (tf.constant([list(row[n]) for row in _FORMATS], tf.uint8) for n in (0, 1))
+    is_format = tf.reduce_all(tf.bitwise.bitwise_and(head[:4], masks) == magics, axis=1)
+    return tf.argmax(tf.cast(is_format, tf.int32), output_type=tf.int32)
+
+
+@formats.apart
+def _of_rare_format(data: Any, kind: Any) -> Any:
+    rare = [lambda: formats.gif(data), lambda: formats.webp(data), lambda: formats.bmp(data), _refused]
+    return tf.switch_case(kind - 2, rare)
 
 
 def _refused() -> Any:
@@ -66,27 +84,10 @@ def _refused() -> Any:
         return tf.zeros([1, 1, 1], tf.uint8)
 
 
-def _format(head: Any) -> Any:
-    """Return the number of a picture's format by its first bytes; 5 when it is none."""
-
-    def starts(*parts: tuple[int, bytes]) -> Any:
-        return tf.reduce_all([tf.reduce_all(head[at : at + len(what)] == list(what)) for at, what in parts])
-
-    is_format = tf.stack(
-        [
-            starts((0, b"\xff\xd8")),
-            starts((0, b"\x89PNG\r\n\x1a\n")),
-            starts((0, b"GIF87a")) | starts((0, b"GIF89a")),
-            starts((0, b"RIFF"), (8, b"WEBP")),
-            starts((0, b"BM")),
-            tf.constant(True),
-        ]
-    )
-    return tf.argmax(tf.cast(is_format, tf.int32), output_type=tf.int32)
-
-
 def with_channels(image: Any, channels: int) -> Any:
     """Bring uint8 (height, width, 1 to 4) to 1 or 3 channels; what is transparent lies on white."""
+    if image.shape[2] == channels:
+        return image
     image = tf.cond(tf.shape(image)[2] % 2 == 0, lambda: _on_white(image), lambda: image)
     is_gray = tf.equal(tf.shape(image)[2], 1)
     if channels == 1:
@@ -96,6 +97,7 @@ def with_channels(image: Any, channels: int) -> Any:
     return tf.ensure_shape(image, [None, None, channels])
 
 
+@formats.apart
 def _on_white(image: Any) -> Any:
     """Composite on white: (color * alpha + 255 * (255 - alpha)) / 255, rounded, all within 16 bits."""
     wide = tf.cast(image, tf.uint16)
@@ -106,6 +108,7 @@ def _on_white(image: Any) -> Any:
     return tf.cast(found, tf.uint8)
 
 
+@formats.apart
 def _gray(image: Any) -> Any:
     """Return the luma of ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in 256ths: equal channels keep their value."""
     weights = tf.constant([77, 150, 29], tf.uint16)

@@ -1,36 +1,49 @@
-"""Each format of picture to pixels, in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, within bounds."""
+"""Each format of picture to pixels in TensorFlow ops: uint8 (height, width, 1 to 4 channels), upright, no bombs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dlcli.core.backend import tf
 from dlcli.vision.exif import chunk_orientation, jpeg_orientation, number, upright
 from dlcli.vision.headers import MAX_PIXELS
 
+HEAD = 64
+"""How many of a picture's first bytes are looked at to choose how it is decoded; shorter ones are padded."""
+REDUCING_GAP = 2.0
 _WHITE = 255
-# Beyond it a side is a damaged number: JPEG, GIF and WebP cannot hold more.
-_LARGEST_SIDE = 65_535
 
 
 def require(condition: Any, what: str) -> Any:
-    """Return an op that raises `InvalidArgumentError`."""
-    return tf.debugging.Assert(condition, [what])
+    """Return an op that raises `InvalidArgumentError`; `tf.debugging.Assert` would be a branch of several."""
+    return tf.raw_ops.Assert(condition=condition, data=[what])
+
+
+def apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep a rare branch as one node: thousands of times a second, a branch not taken costs something for each node."""
+    found: Callable[..., Any] = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    return found
 
 
 def within_bounds(height: Any, width: Any) -> Any:
     """Return an op that raises where a header claims more pixels than are decoded: a decompression bomb."""
-    pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
-    sides = (height > 0) & (width > 0) & (height <= MAX_PIXELS) & (width <= MAX_PIXELS)
-    return require(sides & (pixels <= MAX_PIXELS), f"a size of 0, or more than {MAX_PIXELS} pixels")
+    # As float32 no product overflows, and none near the bound is off by more than a row.
+    pixels = tf.cast(height, tf.float32) * tf.cast(width, tf.float32)
+    return require((height > 0) & (pixels > 0) & (pixels <= MAX_PIXELS), "a size of 0, or too many pixels")
 
 
-def jpeg(data: Any, content: Any, *, channels: int, sides: tuple[int, int] | None) -> Any:
+def content_of(data: Any) -> Any:
+    """Return a scalar string as uint8 (n,)."""
+    return tf.io.decode_raw(data, tf.uint8)
+
+
+def jpeg(data: Any, head: Any, *, channels: int, sides: tuple[int, int] | None) -> Any:
     """Decode JPEG.
 
     Args:
         data: scalar string.
-        content: the same as uint8 (n,).
+        head: its first bytes, uint8 (HEAD,).
         channels: 3 for RGB, 0 for what there is.
         sides: height and width that are wanted; a picture many times as large is decoded at a half, quarter or eighth.
     """
@@ -40,27 +53,53 @@ def jpeg(data: Any, content: Any, *, channels: int, sides: tuple[int, int] | Non
         # The accurate transform is Pillow's default too; with SIMD the fast one gains nothing.
         return tf.io.decode_jpeg(data, channels=channels, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
+    def reduced() -> Any:
+        assert sides is not None
+        number_ = tf.cast(_times(size, sides) >= 4, tf.int32) + tf.cast(_times(size, sides) >= 8, tf.int32)
+        return tf.switch_case(number_, [lambda: at(2), lambda: at(4), lambda: at(8)])
+
     with tf.control_dependencies([within_bounds(size[0], size[1])]):
-        image = at(1) if sides is None else _reduced(at, size, sides)
-        return upright(image, jpeg_orientation(content))
+        image = at(1) if sides is None else tf.cond(_times(size, sides) < 2, lambda: at(1), apart(reduced))
+    return tf.cond(_is_plain_jpeg(head), lambda: image, lambda: _upright_jpeg(image, data))
 
 
-def _reduced(at: Any, size: Any, sides: tuple[int, int]) -> Any:
-    """Decode at the smallest size that is still twice what is wanted: the resize then sees enough to be smooth."""
-    times = tf.minimum(size[0], size[1]) // (2 * max(sides))
-    number_ = tf.cast(times >= 2, tf.int32) + tf.cast(times >= 4, tf.int32) + tf.cast(times >= 8, tf.int32)
-    return tf.switch_case(number_, [lambda: at(1), lambda: at(2), lambda: at(4), lambda: at(8)])
+def _times(size: Any, sides: tuple[int, int]) -> Any:
+    """Return by how much a JPEG can be made smaller while it is decoded: the resize still sees enough to be smooth."""
+    return tf.cast(tf.minimum(size[0], size[1]), tf.float32) / (REDUCING_GAP * max(sides))
 
 
-def png(data: Any, content: Any) -> Any:
+@apart
+def _upright_jpeg(image: Any, data: Any) -> Any:
+    return upright(image, jpeg_orientation(content_of(data)))
+
+
+def _is_plain_jpeg(head: Any) -> Any:
+    """Say whether a JFIF segment alone stands before the tables, as most programs write it: then there is no EXIF."""
+    return tf.reduce_all(tf.gather(head, [2, 3, 4, 5, 20, 21]) == [0xFF, 0xE0, 0, 16, 0xFF, 0xDB])
+
+
+def png(data: Any, head: Any) -> Any:
     """Decode PNG; of 16 bits the upper 8 are kept."""
-    with tf.control_dependencies([within_bounds(number(content, 20, 4, big=True), number(content, 16, 4, big=True))]):
+    with tf.control_dependencies([within_bounds(number(head, 20, 4, big=True), number(head, 16, 4, big=True))]):
         image = tf.io.decode_png(data)
-        return upright(image, chunk_orientation(content, name=b"eXIf", first=8, png=True))
+    return tf.cond(_is_plain_png(data, head), lambda: image, lambda: _upright_png(image, data))
 
 
-def gif(content: Any) -> Any:
+@apart
+def _upright_png(image: Any, data: Any) -> Any:
+    return upright(image, chunk_orientation(content_of(data), name=b"eXIf", first=8, png=True))
+
+
+def _is_plain_png(data: Any, head: Any) -> Any:
+    """Say whether there are three chunks, IHDR, IDAT and IEND, alone: then there is no EXIF."""
+    size = number(head, 33, 4, big=True)
+    return (size == tf.strings.length(data) - 57) & tf.reduce_all(head[37:41] == list(b"IDAT"))
+
+
+@apart
+def gif(data: Any) -> Any:
     """Decode the first frame of a GIF (GIF89a specification), on white where it is transparent or does not reach."""
+    content = _padded(data)
     width, height = number(content, 6, 2), number(content, 8, 2)
     palette_size = _color_table(tf.cast(content[10], tf.int32))
     at, clear = _first_frame(content, 13 + palette_size)
@@ -74,7 +113,10 @@ def gif(content: Any) -> Any:
     palette = tf.where(white, tf.constant(_WHITE, tf.uint8), palette)
     start = at + 10 + local_size
     end = _end_of_blocks(content, start + 1)
-    fits = (left + frame_width <= width) & (top + frame_height <= height) & (palette_size > 0) & (end > start + 2)
+    is_gif = (content[5] == 0x61) & ((content[4] == 0x37) | (content[4] == 0x39))
+    fits = (
+        is_gif & (left + frame_width <= width) & (top + frame_height <= height) & (palette_size > 0) & (end > start + 2)
+    )
     with tf.control_dependencies([within_bounds(height, width), require(fits, "a damaged GIF frame")]):
         # A GIF of that frame alone: a decoder that is given all of it unpacks every frame.
         sides = content[at + 5 : at + 9]
@@ -133,21 +175,27 @@ def _end_of_blocks(content: Any, at: Any) -> Any:
     return tf.minimum((last[0] if isinstance(last, (tuple, list)) else last) + 1, end)
 
 
-def webp(content: Any) -> Any:
+@apart
+def webp(data: Any) -> Any:
     """Decode WebP; of an animation the first frame."""
+    content = _padded(data)
+    is_webp = tf.reduce_all(content[8:12] == list(b"WEBP"))
     is_extended = tf.reduce_all(content[12:16] == list(b"VP8X"))
     flags = tf.cast(content[20], tf.int32)
     is_moving = is_extended & ((flags & 0x02) > 0)
-    kept = tf.cond(is_moving, lambda: _first_of_webp(content), lambda: content)
     height, width = _webp_size(content, is_extended)
-    with tf.control_dependencies([within_bounds(height, width)]):
-        image = tf.image.decode_webp(as_string(kept))
-        image = tf.ensure_shape(image, [None, None, None, None])[0]
+    checks = [require(is_webp, "a RIFF file that is no WebP"), within_bounds(height, width)]
+    with tf.control_dependencies(checks):
+        image = tf.cond(is_moving, lambda: _first_of_webp(content, height, width), lambda: _still_webp(data))
     has_exif = is_extended & ((flags & 0x08) > 0)
     orientation = tf.cond(
         has_exif, lambda: chunk_orientation(content, name=b"EXIF", first=12, png=False), lambda: tf.constant(1)
     )
     return upright(image, orientation)
+
+
+def _still_webp(data: Any) -> Any:
+    return tf.ensure_shape(tf.image.decode_webp(data), [None, None, None, None])[0]
 
 
 def _webp_size(content: Any, is_extended: Any) -> tuple[Any, Any]:
@@ -158,41 +206,68 @@ def _webp_size(content: Any, is_extended: Any) -> tuple[Any, Any]:
     extended = (number(content, 27, 3) + 1, number(content, 24, 3) + 1)
     return tuple(
         tf.where(is_extended, extended[side], tf.where(is_lossless, lossless[side], lossy[side])) for side in (0, 1)
-    )  # type: ignore[return-value]
+    )
 
 
-def _first_of_webp(content: Any) -> Any:
-    """Cut an animated WebP behind its first frame: a decoder that is given all of it unpacks every frame."""
+def _first_of_webp(content: Any, height: Any, width: Any) -> Any:
+    """Decode the first frame of an animation as a still picture, on white where it does not reach.
+
+    TensorFlow 2.21 would unpack every frame, and writes behind its buffer where the header denies the alpha channel.
+    """
     end = tf.size(content)
     name = list(b"ANMF")
 
-    def size_at(at: Any) -> Any:
-        size = number(content, at + 4, 4)
-        return tf.where((size < 0) | (size > end - at), end - at, size)
-
     def is_other(at: Any) -> Any:
-        return (at + 8 < end) & ~tf.reduce_all(content[at : at + 4] == name)
+        return (at + 32 < end) & ~tf.reduce_all(content[at : at + 4] == name)
 
-    at = tf.while_loop(
-        is_other, lambda at: (at + 8 + size_at(at) + size_at(at) % 2,), (tf.constant(12),), parallel_iterations=1
-    )
+    at = tf.while_loop(is_other, lambda at: (_behind_chunk(content, at),), (tf.constant(12),), parallel_iterations=1)
     at = at[0] if isinstance(at, (tuple, list)) else at
-    with tf.control_dependencies([require(at + 8 < end, "a WebP animation without a frame")]):
-        last = tf.minimum(at + 8 + size_at(at) + size_at(at) % 2, end)
-    size = tf.bitwise.right_shift(tf.repeat(last - 8, 4), [0, 8, 16, 24]) & 0xFF
-    return tf.concat([content[:4], tf.cast(size, tf.uint8), content[8:last]], 0)
+    with tf.control_dependencies([require(at + 32 < end, "a WebP animation without a frame")]):
+        left, top = 2 * number(content, at + 8, 3), 2 * number(content, at + 11, 3)
+        frame_width, frame_height = number(content, at + 14, 3) + 1, number(content, at + 17, 3) + 1
+        last = _behind_chunk(content, at)
+    fits = (left + frame_width <= width) & (top + frame_height <= height)
+    tag = content[at + 24 : at + 28]
+    has_alpha = tf.reduce_all(tag == list(b"ALPH"))
+    is_frame = has_alpha | (tf.reduce_all(tag[:3] == list(b"VP8")) & ((tag[3] == 0x20) | (tag[3] == 0x4C)))
+    with tf.control_dependencies([require(fits & is_frame, "a damaged WebP frame")]):
+        extended = tf.concat([tf.constant(list(_EXTENDED), tf.uint8), content[at + 14 : at + 20]], 0)
+        body = tf.concat([extended[: tf.where(has_alpha, 18, 0)], content[at + 24 : last]], 0)
+        size = tf.bitwise.right_shift(tf.repeat(tf.size(body) + 4, 4), [0, 8, 16, 24]) & 0xFF
+        still = tf.concat([content[:4], tf.cast(size, tf.uint8), content[8:12], body], 0)
+        frame = _still_webp(as_string(still))
+    sides = tf.shape(frame)
+    with tf.control_dependencies([require((sides[0] == frame_height) & (sides[1] == frame_width), "a damaged frame")]):
+        right, below = width - left - frame_width, height - top - frame_height
+        return tf.pad(frame, [[top, below], [left, right], [0, 0]])
 
 
-def bmp(content: Any) -> Any:
+# The chunk that says that a picture has alpha: name, size, flags; its width and height follow.
+_EXTENDED = b"VP8X\x0a\0\0\0\x10\0\0\0"
+
+
+def _behind_chunk(content: Any, at: Any) -> Any:
+    """Return where the chunk of a RIFF file ends that begins at a place."""
+    rest = tf.size(content) - at - 8
+    size = number(content, at + 4, 4)
+    size = tf.where((size < 0) | (size > rest), rest, size)
+    return at + 8 + tf.minimum(size + size % 2, rest)
+
+
+@apart
+def bmp(data: Any) -> Any:
     """Decode BMP of 1, 4, 8, 24 or 32 bits a pixel, not packed."""
+    content = _padded(data)
     start, head = number(content, 10, 4), number(content, 14, 4)
     is_old = head == 12
     width = tf.where(is_old, number(content, 18, 2), number(content, 18, 4))
     height = tf.where(is_old, number(content, 20, 2), number(content, 22, 4))
     bits = tf.where(is_old, number(content, 24, 2), number(content, 28, 2))
     packing = tf.where(is_old, 0, number(content, 30, 4))
-    is_known = tf.reduce_any(bits == tf.constant([1, 4, 8, 24, 32])) & (
-        (packing == 0) | ((packing == 3) & (bits == 32))
+    is_known = (
+        tf.reduce_any(head == tf.constant([12, 40, 52, 56, 108, 124]))
+        & tf.reduce_any(bits == tf.constant([1, 4, 8, 24, 32]))
+        & ((packing == 0) | ((packing == 3) & (bits == 32)))
     )
     is_upside_down = height > 0
     height = tf.abs(height)
@@ -222,6 +297,12 @@ def _with_palette(rows: Any, width: Any, bits: Any, colors: Any, entry: Any) -> 
     spread = tf.bitwise.bitwise_and(tf.bitwise.right_shift(rows[:, :, tf.newaxis], shifts), mask)
     indices = tf.reshape(spread, [tf.shape(rows)[0], -1])[:, :width]
     return tf.gather(palette, tf.cast(indices, tf.int32))
+
+
+def _padded(data: Any) -> Any:
+    """Return a scalar string as uint8 (n,), n at least HEAD."""
+    content = content_of(data)
+    return tf.pad(content, [[0, tf.maximum(HEAD - tf.size(content), 0)]])
 
 
 def as_string(content: Any) -> Any:

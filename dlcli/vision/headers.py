@@ -1,4 +1,4 @@
-"""What the first bytes of a picture say: its format, size, channels and orientation. In Python alone: no decoder runs."""
+"""What the first bytes of a picture say: its format, size, channels, orientation. In Python alone: no decoder runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ EXTENSIONS: dict[str, Format] = {
 }
 """Endings of pictures, with the format each promises; the content alone decides."""
 
-UNSUPPORTED_EXTENSIONS = frozenset(
-    ".tif .tiff .heic .heif .avif .svg .svgz .psd .ico .jp2 .j2k .jxl .raw .dng .cr2 .nef .arw .eps .ai .xcf .tga .ppm "
-    ".pgm .pbm .pcx .exr .hdr .dcm .apng .pdf".split()
-)
+_OTHERS = "tif tiff heic heif avif svg svgz psd ico jp2 j2k jxl raw dng cr2 nef arw eps ai xcf tga ppm pgm pbm exr dcm"
+UNSUPPORTED_EXTENSIONS = frozenset(f".{name}" for name in _OTHERS.split(" "))
 """Endings of pictures that cannot be read."""
 
 
@@ -208,18 +206,21 @@ _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 def _jpeg(data: bytes) -> Header:
     """Read the segments up to the frame header (ITU-T T.81, annex B)."""
-    at, orientation = 2, 0
+    at, orientation, is_leading = 2, 0, True
     while True:
-        if data[at] != 0xFF:
-            raise _bad("jpeg", f"no segment begins at byte {at}")
-        while (marker := data[at + 1]) == 0xFF:  # Fill bytes may stand before a marker.
-            at += 1
-        size = _big(data, at + 2, 2)
+        if data[at] != 0xFF or data[at + 1] in (0, 0xFF):  # Fill bytes, or rubbish that decoders pass over too.
+            is_leading = False
+            if (at := data.find(b"\xff", at + 1)) < 0:
+                raise IndexError
+            continue
+        marker, size = data[at + 1], _big(data, at + 2, 2)
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
             break
         if marker in (0xD8, 0xD9, 0xDA) or size < 2:
             raise _bad("jpeg", f"no frame header before byte {at}")
-        if marker == 0xE1 and not orientation and data[at + 4 : at + 10] == b"Exif\0\0":
+        # Where Exif 2.3, 4.5.4 wants it: among the application segments and comments, before any table.
+        is_leading = is_leading and (0xE0 <= marker <= 0xEF or marker == 0xFE)
+        if is_leading and marker == 0xE1 and not orientation and data[at + 4 : at + 10] == b"Exif\0\0":
             orientation = _exif_orientation(data[at + 10 : at + 2 + size])
         at += 2 + size
     bits, height, width, channels = data[at + 4], _big(data, at + 5, 2), _big(data, at + 7, 2), data[at + 9]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from dlcli.core.backend import tf
 from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
+from dlcli.core.quiet import quiet_libraries
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.decode import decode_batch
 from dlcli.vision.headers import BadPicture, read_header
@@ -45,12 +47,14 @@ def decode_items(
         return len(chunk), _fill(pixels, chunk, graph)
 
     bad: list[BadRow] = []
-    for count, found in parallel(work, chunks(enumerate(items), _CHUNK)):
-        bad += found
-        progress.advance(count)
+    with quiet_libraries():
+        for count, found in parallel(work, chunks(enumerate(items), _CHUNK)):
+            bad += found
+            progress.advance(count)
     return pixels, bad
 
 
+@lru_cache(maxsize=8)  # To trace it takes a second.
 def graph_of(config: ImagePipelineConfig) -> Any:
     """Return `decode_batch` compiled for one configuration: strings (n,) to pixels."""
     return tf.function(
@@ -60,50 +64,46 @@ def graph_of(config: ImagePipelineConfig) -> Any:
 
 def _fill(pixels: Pixels, chunk: list[tuple[int, str]], graph: Any) -> list[BadItem]:
     """Decode a chunk into its places; where that fails, one picture after the other."""
-    bad: list[BadItem] = []
-    rows, data = [], []
+    bad: dict[int, BadItem] = {}
+    data: dict[int, bytes] = {}
     for row, item in chunk:
         try:
-            data.append(read_raw(item))
-            rows.append((row, item))
+            data[row] = _checked(item)
         except BadItem as error:
-            pixels[row] = 0
-            bad.append(error)
+            bad[row] = error
     try:
-        if rows:
-            pixels[rows[0][0] : rows[-1][0] + 1] = _in_places(graph(tf.constant(data)).numpy(), rows)
+        if data:
+            found = graph(tf.constant(list(data.values()))).numpy()
+            if len(data) == len(chunk):
+                pixels[chunk[0][0] : chunk[-1][0] + 1] = found
+            else:
+                pixels[list(data)] = found
     except tf.errors.OpError:
-        bad += _one_by_one(pixels, rows, data, graph)
-        bad.sort(key=lambda error: [item for _, item in chunk].index(error.item))
-    return bad
+        for row, item in chunk:
+            if row not in bad and (damaged := _decode_one(pixels, row, item, data[row], graph)):
+                bad[row] = damaged
+    for row in bad:
+        pixels[row] = 0
+    return [bad[row] for row in sorted(bad)]
 
 
-def _in_places(found: Pixels, rows: list[tuple[int, str]]) -> Pixels:
-    first, last = rows[0][0], rows[-1][0]
-    if last - first + 1 == len(rows):
-        return found
-    spread = np.zeros((last - first + 1, *found.shape[1:]), np.uint8)
-    spread[[row - first for row, _ in rows]] = found
-    return spread
-
-
-def _one_by_one(pixels: Pixels, rows: Iterable[tuple[int, str]], data: Iterable[bytes], graph: Any) -> list[BadItem]:
-    bad: list[BadItem] = []
-    for (row, item), content in zip(rows, data, strict=True):
-        try:
-            pixels[row] = graph(tf.constant([content])).numpy()[0]
-        except tf.errors.OpError as error:
-            pixels[row] = 0
-            bad.append(_bad(item, content, error))
-    return bad
-
-
-def _bad(item: str, content: bytes, error: Exception) -> BadItem:
-    """Say what is wrong with a picture: what its header shows, or else that the decoder gave up."""
+def _decode_one(pixels: Pixels, row: int, item: str, content: bytes, graph: Any) -> BadItem | None:
+    """Decode one picture into its place, or name it: its header is good, and the decoder gave up."""
     try:
+        pixels[row] = graph(tf.constant([content])).numpy()[0]
+    except tf.errors.OpError:
         header = read_header(content)
+        name = "WebP" if header.format == "webp" else header.format.upper()
+        what = f"a damaged {name}: it says {header.width}x{header.height} pixels, and ends early or cannot be decoded"
+        return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
+    return None
+
+
+def _checked(item: str) -> bytes:
+    """Read a picture's bytes; what a look at its header refuses is refused here too, before a decoder sees it."""
+    data = read_raw(item)
+    try:
+        read_header(data)
     except BadPicture as bad:
-        return BadItem(item, bad.what, kind=bad.kind, hint=bad.hint)
-    shown = f"a damaged {header.format.upper() if header.format != 'webp' else 'WebP'}"
-    what = f"{shown}: it says {header.width}x{header.height} pixels, and its content ends early or is no such picture"
-    return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
+        raise BadItem(item, bad.what, kind=bad.kind, hint=bad.hint) from None
+    return data

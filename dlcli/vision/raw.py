@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,8 @@ BETWEEN = "::"
 """What stands between an archive's path and the number of a picture in it."""
 # Small enough that eight threads share a thousand files, large enough that handing over costs nothing.
 _CHUNK = 256
+# Bad pictures that one line names; all are counted.
+_MOST_NAMED = 10
 
 
 class BadItem(BadRow):
@@ -51,6 +53,19 @@ class Look(NamedTuple):
     """Of the encoded picture in bytes."""
     digest: bytes
     """16 bytes of BLAKE2b over the encoded picture: equal for equal files."""
+
+
+def require_good(bad: Sequence[BadRow]) -> None:
+    """Raise what is wrong with pictures, if anything is: all in one line, the first ones by name."""
+    if len(bad) == 1:
+        raise bad[0]
+    if bad:
+        named = "; ".join(one.message for one in bad[:_MOST_NAMED])
+        more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
+        raise DataError(
+            f"{len(bad):,} pictures cannot be used: {named}{more}",
+            hint="dlcli check names them all; mend or delete them, or train with --skip-bad",
+        )
 
 
 def shown(path: str) -> str:

@@ -16,10 +16,12 @@ from dlcli.errors import DataError, UsageError
 from dlcli.vision.archives import ArchivePart, archive_parts, archives_in, is_archive
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.headers import EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, shown
+from dlcli.vision.raw import BETWEEN, BadItem, look, shown
 from dlcli.vision.walk import Listing, listing, subfolders
 
 __all__ = ["LabelledPicture", "Listing", "labelled_pictures", "listing", "parts_of", "read_pictures", "scan_labelled"]
+
+_PATH_COLUMN = "--path-column"
 
 
 class LabelledPicture(NamedTuple):
@@ -38,6 +40,16 @@ class LabelledPicture(NamedTuple):
     where: str
     cells: dict[str, Any]
     line: int | None = None
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in it: an empty file is an error."""
+        return False
+
+    @property
+    def content(self) -> str:
+        """What the fingerprint of the data is made of: the digest of the file, which is read for it."""
+        return look(self.item).digest.hex()
 
 
 def parts_of(path: Path) -> list[str]:
@@ -112,7 +124,7 @@ def read_pictures(path: Path, *, column: str) -> Iterator[tuple[str, dict[str, A
             raise _no_pictures(path, found)
         yield from ((item, {"file": shown(item)}) for item in found.pictures)
     elif path.suffix.lower() in TABLES:
-        for row in strict(scan_rows(path, encoding="utf-8", required=(column,))):
+        for row in strict(scan_rows(path, encoding="utf-8", required={column: _PATH_COLUMN})):
             yield _item(row, column, path), row.cells
     else:
         yield os.fspath(path), {"file": shown(os.fspath(path))}
@@ -173,7 +185,8 @@ def _require_table(path: Path) -> Path:
 
 
 def _scan_table(path: Path, config: ImageDataConfig) -> Iterator[LabelledPicture | BadRow]:
-    for row in scan_rows(path, encoding="utf-8", required=(config.path_column, config.label_column)):
+    required = {config.path_column: _PATH_COLUMN, config.label_column: "--label-column"}
+    for row in scan_rows(path, encoding="utf-8", required=required):
         if isinstance(row, BadRow):
             yield row
             continue

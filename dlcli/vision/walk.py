@@ -14,7 +14,7 @@ from dlcli.vision.headers import EXTENSIONS, BadPicture, sniff
 from dlcli.vision.raw import BadItem, shown
 
 # What systems, not people, put into folders.
-_SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin"))
+_SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", ".ds_store", "$recycle.bin"))
 # Deeper than any data set; a path that is longer cannot be opened.
 _DEEPEST = 64
 
@@ -103,8 +103,6 @@ def _entries(folder: str, found: Listing) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.lower() in _SYSTEM or entry.name.startswith("._"):
-                    found.system += 1
-                elif entry.name == ".DS_Store":
                     found.system += 1
                 elif entry.name.startswith("."):
                     found.hidden += 1

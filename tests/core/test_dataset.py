@@ -93,7 +93,7 @@ class TestSplit:
         parts = split(texts, labels, ["a", "b"], share=0.2, seed=0) if len(set(labels[:50])) > 1 else None
         # All leaders are of class a here, so class b has no text of its own: an error, and not a leak.
         assert parts is None
-        with pytest.raises(DataError, match="class 'b' has 100 row"):
+        with pytest.raises(DataError, match="class 'b' has 100 item"):
             split(texts, labels, ["a", "b"], share=0.2, seed=0)
 
     def test_the_split_is_a_function_of_the_seed(self) -> None:
@@ -115,11 +115,11 @@ class TestSplit:
     def test_a_class_whose_texts_are_all_equal_is_an_error(self) -> None:
         with pytest.raises(DataError) as caught:
             split(["x", "y", "z", "z", "z"], np.array([0, 0, 1, 1, 1]), ["a", "b"], share=0.2, seed=0)
-        assert caught.value.message == ("class 'b' has 3 row(s) and 1 different text(s); a split needs at least two")
+        assert caught.value.message == ("class 'b' has 3 item(s), 1 of them different; a split needs at least two")
         assert "--val" in caught.value.hint
 
     def test_a_class_of_one_row_is_an_error(self) -> None:
-        with pytest.raises(DataError, match=r"class 'b' has 1 row\(s\)"):
+        with pytest.raises(DataError, match=r"class 'b' has 1 item\(s\)"):
             split(["x", "y", "z"], np.array([0, 0, 1]), ["a", "b"], share=0.2, seed=0)
 
     @pytest.mark.parametrize("share", [10, 11, 5000])

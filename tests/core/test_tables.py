@@ -21,7 +21,7 @@ def scan(path: Path, encoding: str = "utf-8") -> Found:
     """Return the good rows (line, text) and the bad ones (line, kind)."""
     good: list[tuple[int, str]] = []
     bad: list[tuple[int | None, str]] = []
-    for item in scan_rows(path, encoding=encoding, required=("text", "label")):
+    for item in scan_rows(path, encoding=encoding, required={"text": "--text-column", "label": "--label-column"}):
         if isinstance(item, Row):
             good.append((item.line, item.cells["text"]))
         else:
@@ -94,7 +94,7 @@ def test_json_goes_on_behind_every_kind_of_trouble(tmp_path: Path) -> None:
         b'{"text": "d", "label": "x"}'
     )
     items = list(scan_labelled(path, TextDataConfig(), part="train"))
-    assert [(i.line, i.text) for i in items if not isinstance(i, BadRow)] == [(1, "a"), (10, "d")]
+    assert [(i.line, i.item) for i in items if not isinstance(i, BadRow)] == [(1, "a"), (10, "d")]
     assert [(i.line, i.kind) for i in items if isinstance(i, BadRow)] == [
         (2, "bad-json"),
         (3, "bad-json"),

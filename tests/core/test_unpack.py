@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,55 @@ def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar.gz", "b.tar.gz"]
     with pytest.raises(ArchiveError, match="holds no files"):
         unpack(archive(tmp_path / "b.tar.gz"), tmp_path / "set", progress=Silent())
+
+
+def zipped(path: Path, *names: str, mode: int = stat.S_IFREG | 0o644) -> Path:
+    """Write a zip archive whose files hold their own names; the last has another mode."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (mode if name == names[-1] else 0o644) << 16
+            archive.writestr(info, "" if name.endswith("/") else name * 100)
+    return path
+
+
+def test_a_zip_archive_appears_whole(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "A.ZIP", "set/", "set/a/1.txt", "set/Thumbs.db", "set/b/2.txt", mode=0o4777)
+    assert unpack(path, tmp_path / "set-1", leave_out=("*/Thumbs.db",), progress=Silent()) == 2
+    files = sorted(file for file in (tmp_path / "set-1").rglob("*") if file.is_file())
+    assert [file.relative_to(tmp_path).as_posix() for file in files] == ["set-1/set/a/1.txt", "set-1/set/b/2.txt"]
+    assert files[1].read_text() == "set/b/2.txt" * 100
+    assert not os.access(files[1], os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "words"),
+    [
+        ("../out.txt", 0, "leads out of its folder"),
+        ("/tmp/out.txt", 0, "leads out of its folder"),
+        ("C:/out.txt", 0, "leads out of its folder"),
+        ("link", stat.S_IFLNK | 0o777, "'link' is a link or a device"),
+    ],
+)
+def test_what_could_do_harm_in_a_zip_is_refused(tmp_path: Path, name: str, mode: int, words: str) -> None:
+    path = zipped(tmp_path / "a.zip", "fine.txt", name, mode=mode)
+    with pytest.raises(ArchiveError) as caught:
+        unpack(path, tmp_path / "set", progress=Silent())
+    assert words in caught.value.message
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+def test_a_damaged_zip_is_told(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "a.zip", *(f"{n}.txt" for n in range(50))).read_bytes()
+    encrypted = bytearray(whole)
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        encrypted[whole.index(mark) + at] |= 1
+    contents = {b"": "damaged", whole[:900]: "damaged", whole[:40] + b"xx" + whole[42:]: "damaged"}
+    for content, words in (contents | {bytes(encrypted): "is encrypted; nothing was unpacked"}).items():
+        (tmp_path / "b.zip").write_bytes(content)
+        with pytest.raises(ArchiveError, match=words):
+            unpack(tmp_path / "b.zip", tmp_path / "set", progress=Silent())
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "b.zip"]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -28,6 +28,8 @@ class Vectors:
     def __len__(self) -> int:
         return len(self.rows)
 
+    problem = None
+
     def dataset(self, numbers: Any) -> Any:
         return numbers.map(lambda batch: tf.gather(self.rows, batch))
 

@@ -84,7 +84,7 @@ def test_the_fitted_model_is_kept_and_found_again(copy: Path) -> None:
     found, notes = find(copy, record, first)
     assert [baseline.name for baseline in found] == ["majority", "tfidf"]
     assert notes == []
-    assert any("fitting the TF-IDF baseline on 2,700 texts" in task for task in first.begun)
+    assert any("fitting the TF-IDF logistic regression" in task for task in first.begun)
     assert [path.name for path in (copy / "baselines").iterdir()] == ["tfidf.npz"]
     with np.load(copy / "baselines" / "tfidf.npz", allow_pickle=False) as file:
         assert json.loads(file["about"].tobytes())["data"] == record.data["fingerprint"]
@@ -127,7 +127,7 @@ def test_without_the_training_data_the_validation_data_gives_the_majority(copy: 
     found, notes = find(copy, record, Stages())
     assert [baseline.name for baseline in found] == ["majority"]
     assert found[0].about.endswith("of the validation data")
-    assert notes == ["no TF-IDF baseline: /gone/train.csv does not exist"]
+    assert notes == ["no TF-IDF logistic regression: /gone/train.csv does not exist"]
     (copy / "validation.npz").unlink()
     found, notes = find(copy, record, Stages())
     assert found == []
@@ -140,7 +140,7 @@ def test_training_data_that_has_changed_gives_no_baseline(copy: Path, tmp_path: 
     changed.write_text(Path(record.config["data"]).read_text().replace("film", "movie"))
     record.config["data"] = str(changed)
     notes = find(copy, record, Stages())[1]
-    assert notes == [f"no TF-IDF baseline: {changed} has changed since the training"]
+    assert notes == [f"no TF-IDF logistic regression: {changed} has changed since the training"]
 
 
 def test_a_run_that_cannot_be_written_has_its_baseline_all_the_same(copy: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_written_has_its_baseline_all_the_same(copy: Path) 
     found, notes = find(copy, read_record(copy), Stages())
     assert [baseline.name for baseline in found] == ["majority", "tfidf"]
     assert len(notes) == 1
-    assert notes[0].startswith("the TF-IDF baseline is not kept in the run: ")
+    assert notes[0].startswith("the TF-IDF logistic regression is not kept in the run: ")
 
 
 def test_the_majority_gives_every_item_the_shares() -> None:

@@ -47,6 +47,13 @@ SETTINGS = {
     "bilstm, recurrent dropout, pre-padding": "--model bilstm --units 4 --embedding-dim 8 --recurrent-dropout 0.2 "
     "--padding pre --batch-size 64 --epochs 4",
 }
+SHAPES = ROOT / "sample_data" / "shapes"
+PICTURES = {
+    "pictures, augmentation, MixUp and CutMix, dropout": "--model cnn --filters 8,8 --hidden-units 16 --image-size 32 "
+    "--augment strong --mixup 0.2 --cutmix 1 --dropout 0.3",
+    "pictures from a file, batch normalisation, EMA": "--model cnn-bn --filters 4,8 --hidden-units 8 --image-size 24 "
+    "--augment book --cache disk --ema 0.9",
+}
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 # Seconds between two looks at the run directory.
 _LOOK = 0.005
@@ -61,10 +68,12 @@ def main() -> int:
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
     chance = random.Random(seed)
-    print(f"seed {seed}; dlcli train-text {options.data} {' '.join(COMMON)} ...")
+    print(f"seed {seed}; dlcli train-text {options.data}, train-image {SHAPES}, {' '.join(COMMON)} ...")
     with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as name:
         folder = Path(name)
-        references = [_uninterrupted(options.data, folder, number, label) for number, label in enumerate(SETTINGS)]
+        references = [
+            _uninterrupted(options.data, folder, number, label) for number, label in enumerate([*SETTINGS, *PICTURES])
+        ]
         same = 0
         for number in range(options.kills):
             stop = _Stop.draw(chance, references[number % len(references)])
@@ -146,14 +155,19 @@ def _round(data: Path, run: Path, stop: _Stop) -> tuple[str, bool]:
         # A signal that comes while Python starts ends it in Python's own way.
         found += f", exit code {code}"
     # Before the run directory exists nothing has begun: the same command starts it.
-    again = _start(data, run, label) if not run.exists() else _dlcli("train-text", "--resume", str(run), "-q")
+    again = _start(data, run, label) if not run.exists() else _dlcli(_verb(label), "--resume", str(run), "-q")
     if again.wait() != 0:
         return f"{found}, resume failed ({again.returncode})", False
     return found, same_weights(run, stop.reference.path) and history(run) == history(stop.reference.path)
 
 
 def _start(data: Path, run: Path, label: str) -> subprocess.Popen[bytes]:
-    return _dlcli("train-text", str(data), *COMMON, *SETTINGS[label].split(), "--out", str(run), "-q")
+    source, settings = (SHAPES, PICTURES[label]) if label in PICTURES else (data, SETTINGS[label])
+    return _dlcli(_verb(label), str(source), *COMMON, *settings.split(), "--out", str(run), "-q")
+
+
+def _verb(label: str) -> str:
+    return "train-image" if label in PICTURES else "train-text"
 
 
 def _dlcli(*arguments: str) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_the_list_says_what_there_is_and_how_to_use_it(dlcli: Command, home: Pat
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome == dlcli("data", "list")
     blocks = {block.split()[1]: block for block in outcome.out.split("\n\n")}
-    assert blocks.keys() == {"films", "imdb", "movie-polarity"}
+    assert blocks.keys() == {"films", "imdb", "movie-polarity", "mnist", "fashion-mnist", "cifar10", "cats-dogs"}
     assert "84.1 MB to fetch" in blocks["imdb"]
     assert "sha256, stated by TensorFlow Datasets" in blocks["imdb"]
     assert "dlcli evaluate runs/imdb data:imdb/test" in blocks["imdb"]
@@ -243,6 +244,49 @@ def test_a_table_is_put_there_as_it_is(dlcli: Command, home: Path, server: Serve
     write_entry(home, f"{server.base}/pub/films.csv", data="films.csv", size=len(table), hash=digest)
     assert dlcli("data", "fetch", "films").code == 0
     assert Path(dlcli("data", "path", "films").out.strip()).read_bytes() == table
+
+
+def test_several_files_lie_beside_each_other(dlcli: Command, home: Path, server: Server) -> None:
+    contents = {f"{part}-{kind}-ubyte.gz": os.urandom(50) for part in ("train", "t10k") for kind in ("a", "b")}
+    files = []
+    for name, content in contents.items():
+        server.files[f"/pub/{name}"] = content
+        digest = hashlib.sha256(content).hexdigest()
+        files.append(f'[[files]]\naddress = "{server.base}/pub/{name}"\nsize = 50\nhash = "{digest}"\n')
+    entry = 'title = "Digits"\nhash_source = "the test"\nlicence = "CC0"\ndata = "."\n' + "".join(files)
+    (home / "data" / "digits.toml").write_text(entry)
+    assert "200 bytes to fetch" in dlcli("data", "list", "digits").out
+    # One that is altered: the others stay where they are, and are not fetched again.
+    server.plan = ["", "altered"]
+    assert dlcli("data", "fetch", "digits").code == 5
+    assert not (home / "data" / "digits").exists()
+    assert dlcli("data", "fetch", "digits").code == 0
+    assert [Path(asked["path"]).name for asked in server.asked] == [
+        *list(contents)[:2],
+        *list(contents)[1:],
+    ]
+    folder = Path(dlcli("data", "path", "digits").out.strip())
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    about = json.loads(found.pop(RECORD))
+    assert found == contents
+    assert [Path(file["address"]).name for file in about["files"]] == list(contents)
+    assert about["verified"] is True
+    assert not (home / "downloads" / "digits").exists()
+
+
+def test_a_zip_archive_is_unpacked(dlcli: Command, home: Path, server: Server) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in TEXTS.items():
+            archive.writestr(name, text)
+    content = buffer.getvalue()
+    server.files["/pub/films.zip"] = content
+    digest = hashlib.sha256(content).hexdigest()
+    write_entry(home, f"{server.base}/pub/films.zip", size=len(content), hash=digest)
+    assert dlcli("data", "fetch", "films").code == 0
+    found = texts(home / "data" / "films")
+    del found[RECORD]
+    assert found == {name: text for name, text in TEXTS.items() if "urls" not in name and "feat" not in name}
 
 
 @pytest.mark.parametrize(

@@ -433,4 +433,4 @@ def test_a_run_that_cannot_be_written_is_evaluated(dlcli: Command, small_run: Pa
     outcome = dlcli("evaluate", "run", REVIEWS_TEST)
     assert outcome.code == 0
     assert "the scores are not kept in the run" in outcome.err
-    assert "the TF-IDF baseline is not kept in the run" in outcome.out
+    assert "the TF-IDF logistic regression is not kept in the run" in outcome.out

@@ -164,4 +164,4 @@ def test_nothing_to_classify(dlcli: Command, run: Path, tmp_path: Path) -> None:
     for arguments in (["a.csv"], ["-"]):
         outcome = dlcli("predict", run, *arguments)
         assert outcome.code == 3
-        assert "no texts to classify" in outcome.err
+        assert "nothing to classify" in outcome.err

@@ -152,7 +152,7 @@ class _Gathered:
             return self._add_bad(item)
         if item.blank:
             return self._add_bad(_blank(item))
-        text = item.text
+        text = item.item
         bare = without_html(text)
         # Python's hash: SipHash with a key of this process, so 64 bits that nobody can make collide on purpose.
         key = hash(text)

@@ -56,7 +56,7 @@ class Mentions:
                         "where": clean(found.where),
                         "line": found.line,
                         "label": clean(found.label),
-                        "excerpt": excerpt(found.text),
+                        "excerpt": excerpt(found.item),
                     }
 
 

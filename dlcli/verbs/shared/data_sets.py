@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from dlcli.core.progress import Progress
-from dlcli.datasets import ARCHIVES, DataSet
+from dlcli.datasets import ARCHIVES, DataSet, File
 from dlcli.errors import SurroundingsError
 from dlcli.resources import home
 
@@ -24,7 +25,7 @@ def obtain(entry: DataSet, progress: Progress, *, mirror: str = "", force: bool 
     Args:
         entry: which.
         progress: told of what comes.
-        mirror: a base address to take its file from instead.
+        mirror: a base address to take its files from instead.
         force: fetch it even if it is there, and replace it.
 
     Returns:
@@ -33,58 +34,66 @@ def obtain(entry: DataSet, progress: Progress, *, mirror: str = "", force: bool 
     Raises:
         SurroundingsError: it cannot be had, is not what the registry states, or does not fit on the disk.
     """
-    from dlcli.core.fetch import exclusive, fetch
+    from dlcli.core.fetch import exclusive
     from dlcli.core.files import write_text
-    from dlcli.core.transfer import Remote
 
     if entry.here and not force:
         return False
-    remote = Remote(
-        address=entry.address,
-        size=entry.size,
-        hash=entry.hash,
-        algorithm=entry.algorithm,
-        source=entry.hash_source,
-    )
-    path = home() / "downloads" / entry.name / entry.file
+    downloads = home() / "downloads" / entry.name
     with exclusive(entry.folder, progress), _naming_other_ways(entry, mirror):
         if entry.here and not force:  # Somebody else has fetched it meanwhile.
             return False
-        fetched = fetch(remote, path, progress=progress, mirror=mirror)
-        if not entry.hash:
-            progress.warn(
-                f"nobody states a hash for {remote.name}, so it was not verified; "
-                f"it has {entry.algorithm} {fetched.hash} (kept in {entry.folder / RECORD})"
-            )
-        _lay_out(entry, path, progress)
+        about = [_fetch(file, entry, downloads, progress=progress, mirror=mirror) for file in entry.fetched]
+        _lay_out(entry, downloads, progress)
         _require_parts(entry)
-        about = {
-            "address": fetched.address,
-            "size": fetched.size,
-            entry.algorithm: fetched.hash,
-            "verified": bool(entry.hash),
+        record = {
+            **(about[0] if entry.address else {"files": about}),
+            "verified": entry.vouched,
             "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        write_text(entry.folder / RECORD, json.dumps(about, indent=2) + "\n")
-        shutil.rmtree(path.parent, ignore_errors=True)
+        write_text(entry.folder / RECORD, json.dumps(record, indent=2) + "\n")
+        shutil.rmtree(downloads, ignore_errors=True)
     return True
 
 
-def _lay_out(entry: DataSet, path: Path, progress: Progress) -> None:
-    """Unpack the file into the data set's folder, or put it there as it is."""
+def _fetch(file: File, entry: DataSet, folder: Path, *, progress: Progress, mirror: str) -> dict[str, Any]:
+    """Bring one file into a folder; return what is known of it."""
+    from dlcli.core.fetch import fetch
+    from dlcli.core.transfer import Remote
+
+    remote = Remote(
+        address=file.address,
+        size=file.size,
+        hash=file.hash,
+        algorithm=entry.algorithm,
+        source=entry.hash_source,
+    )
+    fetched = fetch(remote, folder / file.name, progress=progress, mirror=mirror)
+    if not file.hash:
+        progress.warn(
+            f"nobody states a hash for {remote.name}, so it was not verified; "
+            f"it has {entry.algorithm} {fetched.hash} (kept in {entry.folder / RECORD})"
+        )
+    return {"address": fetched.address, "size": fetched.size, entry.algorithm: fetched.hash}
+
+
+def _lay_out(entry: DataSet, downloads: Path, progress: Progress) -> None:
+    """Unpack the file that came into the data set's folder, or put all there as they are."""
     from dlcli.core.files import replacing
     from dlcli.core.unpack import ArchiveError, unpack
 
-    if path.name.lower().endswith(ARCHIVES):
+    paths = [downloads / file.name for file in entry.fetched]
+    if paths[0].name.lower().endswith(ARCHIVES):
         try:
-            unpack(path, entry.folder, leave_out=entry.leave_out, progress=progress)
+            unpack(paths[0], entry.folder, leave_out=entry.leave_out, progress=progress)
         except ArchiveError:
-            path.unlink()  # It would be taken for the right one at the next try.
+            paths[0].unlink()  # It would be taken for the right one at the next try.
             raise
         return
     with replacing(entry.folder) as temporary:
         temporary.mkdir()
-        shutil.copyfile(path, temporary / path.name)
+        for path in paths:
+            shutil.copyfile(path, temporary / path.name)
 
 
 def _require_parts(entry: DataSet) -> None:

@@ -148,7 +148,7 @@ def _train(
     """Read, split, make the model's inputs, train, save; without a run to open, try only (for the curve, if given)."""
     started = time.perf_counter()
     corpus = task.read(config, progress)
-    config = config.resolved(items=len(corpus.training.items))
+    config = config.model_copy(update=corpus.settings).resolved(items=len(corpus.training.items))
 
     progress.begin("starting TensorFlow")
     from dlcli.core import dataset, devices, fit
@@ -189,6 +189,7 @@ def _train(
             progress.note(_chosen(placement, fitted.inputs.widths))
             with _saying_how_to_go_on(task, run, progress):
                 fitted.pipeline.save(run.pipeline)
+                run.keep_skipped(corpus.skipped)
                 trained = fit.train(
                     fitted.model,
                     training,
@@ -244,8 +245,9 @@ def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: 
 
 def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, placement: Placement, progress: Progress) -> Fitted:
     """Return pipeline, model and training inputs: learnt from the data, or those of the run of `--from`."""
+    domain = task.make_domain(config)
     if start is None:
-        return task.make_domain(config).fit(corpus.training.items, corpus.training.labels, len(corpus.names), progress)
+        return domain.fit(corpus.training.items, corpus.training.labels, len(corpus.names), progress)
     from dlcli.core.domain import FromRun
     from dlcli.core.losses import output_activation
 
@@ -263,8 +265,8 @@ def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, placement: Plac
             f"--from: the model of {start.path} computes in {precision}, not in {placement.precision}",
             hint=f"Give --precision {precision}",
         )
-    progress.begin(f"reading {len(corpus.training.items):,} items")
-    return FromRun(pipeline=start.pipeline, model=start.model, inputs=start.pipeline.encode(corpus.training.items))
+    inputs = domain.adopt(start.pipeline, corpus.training.items, progress)
+    return FromRun(pipeline=start.pipeline, model=start.model, inputs=inputs)
 
 
 def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config: Any, progress: Progress) -> None:
@@ -302,7 +304,7 @@ def _saying_how_to_go_on(task: Task, run: Run, progress: Progress) -> Iterator[N
 def _settings(config: Any) -> dict[str, Any]:
     """Return the settings that make the run, with paths that hold from any directory."""
     settings: dict[str, Any] = config.model_dump(mode="json", exclude=set(_NOT_OF_THE_RUN))
-    for name in _PATHS:
-        path = getattr(config, name, None)
+    for name in settings.keys() & set(_PATHS):
+        path = getattr(config, name)
         settings[name] = str(resolve_input(path).resolve()) if path is not None else None
     return settings

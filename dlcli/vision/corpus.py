@@ -1,0 +1,175 @@
+"""The data of a training: labelled pictures, looked at, and split into a training and a validation side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlcli.core import dataset
+from dlcli.core.dataset import Corpus, IntArray, Side
+from dlcli.core.lines import BadRow
+from dlcli.core.progress import Progress
+from dlcli.errors import DataError
+from dlcli.resources import resolve_input
+from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.raw import BadItem, look_all, require_good
+from dlcli.vision.read import LabelledPicture, parts_of, scan_labelled
+
+# The side of a picture that the model sees where pictures have many sizes, or large ones: what the notes take.
+_SIDE = 150
+
+
+@dataclass(kw_only=True)
+class _Looked:
+    """Labelled pictures that could be looked at, and what could not.
+
+    Attributes:
+        source: what they were read from.
+        items: paths, or numbers in an archive.
+        labels: one for each item.
+        digests: equal for equal files.
+        sizes: how many pictures have which height and width, upright.
+        gray: how many are grayscale.
+        bad: what is wrong with the others.
+    """
+
+    source: str
+    items: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    gray: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+
+    def without(self, bad: Iterable[BadRow]) -> None:
+        """Leave out pictures that turned out to be bad."""
+        gone = {one.item for one in bad if isinstance(one, BadItem)}
+        kept = [number for number, item in enumerate(self.items) if item not in gone]
+        for values in (self.items, self.labels, self.digests):
+            values[:] = [values[number] for number in kept]
+
+
+def read_corpus(
+    data: Path,
+    *,
+    val: Path | None,
+    columns: ImageDataConfig,
+    skip_bad: bool,
+    val_split: float | int,
+    seed: int,
+    progress: Progress,
+) -> Corpus:
+    """Read the data of a training; the same arguments and files give the same two sides.
+
+    Each file is read once, and its header looked at: empty ones, other files that are named like pictures, and bombs
+    are found before the first step. The rest of what can be wrong is found when the pictures are decoded.
+
+    Args:
+        data: a folder with one of pictures for each class (its `val/` counts), a table of paths, or an archive.
+        val: validation data of its own; without it a part of `data`.
+        columns: where path and label stand in a table.
+        skip_bad: decode all pictures and leave bad ones out; else the first reading that finds some raises.
+        val_split: share or count of the items to validate on, when there are none of their own.
+        seed: of the split; equal files are on one side.
+        progress: told of stages.
+
+    Returns:
+        the two sides; `settings` has the size and the colours that fit the training pictures.
+
+    Raises:
+        UsageError: a path that does not exist.
+        DataError: bad files, with their names; a class that is in one side only.
+    """
+    path = resolve_input(data)
+    found = _look_at(path, columns, part="train", skip_bad=skip_bad, progress=progress)
+    held_out = None
+    if val is not None:
+        held_out = _look_at(resolve_input(val), columns, part="val", skip_bad=skip_bad, progress=progress)
+    elif "val" in parts_of(path):
+        held_out = _look_at(path, columns, part="val", skip_bad=skip_bad, progress=progress)
+
+    names = dataset.label_names(found.labels)
+    labels = dataset.label_ids(found.labels, names, where=found.source)
+    fingerprint = dataset.fingerprint(found.digests, found.labels)
+    about: dict[str, Any] = {
+        "names": names,
+        "skipped": _records(found.bad + (held_out.bad if held_out else [])),
+        "settings": _settings(found),
+    }
+    if held_out is not None:
+        return Corpus(
+            training=Side(items=found.items, labels=labels),
+            validation=Side(
+                items=held_out.items, labels=dataset.label_ids(held_out.labels, names, where=held_out.source)
+            ),
+            fingerprint=dataset.fingerprint([fingerprint, *held_out.digests], ["", *held_out.labels]),
+            **about,
+        )
+    parts = dataset.split(found.digests, labels, names, share=val_split, seed=seed)
+
+    def side(rows: IntArray) -> Side:
+        return Side(items=[found.items[row] for row in rows], labels=labels[rows])
+
+    return Corpus(training=side(parts.training), validation=side(parts.validation), fingerprint=fingerprint, **about)
+
+
+def _look_at(path: Path, columns: ImageDataConfig, *, part: str, skip_bad: bool, progress: Progress) -> _Looked:
+    """Read what pictures there are, and the header of each."""
+    progress.begin(f"looking at the pictures of {path}")
+    found = _Looked(source=str(path))
+    rows: list[LabelledPicture] = []
+    for row in scan_labelled(path, columns, part=part):
+        if isinstance(row, BadRow):
+            found.bad.append(row)
+        else:
+            rows.append(row)
+    progress.begin(f"looking at {len(rows):,} pictures", len(rows))
+    for row, look in zip(rows, look_all(row.item for row in rows), strict=True):
+        progress.advance()
+        if isinstance(look, BadItem):
+            found.bad.append(look)
+            continue
+        found.items.append(row.item)
+        found.labels.append(row.label)
+        found.digests.append(look.digest.hex())
+        found.sizes[look.header.size] += 1
+        found.gray += look.header.is_gray
+    if skip_bad:
+        _leave_out(found, progress)
+    require_good(found.bad if not skip_bad else [])
+    if not found.items:
+        raise DataError(f"{path} has no picture that can be used", hint="dlcli check names what is wrong with each")
+    return found
+
+
+def _leave_out(found: _Looked, progress: Progress) -> None:
+    """Decode all pictures, leave out those that cannot be, and say how many those are."""
+    from dlcli.vision.pixels import decode_items
+
+    progress.begin(f"decoding {len(found.items):,} pictures", len(found.items))
+    small = ImagePipelineConfig(image_size=(8, 8), color="grayscale")
+    _, damaged = decode_items(found.items, small, progress=progress)
+    found.without(damaged)
+    found.bad += damaged
+    if found.bad:
+        progress.warn(f"{found.source}: {len(found.bad):,} bad files are left out; the run's skipped.jsonl names them")
+
+
+def _records(bad: Iterable[BadRow]) -> list[dict[str, Any]]:
+    return [
+        {"file": getattr(one, "item", str(one.source)), "where": one.where, "kind": one.kind, "problem": one.what}
+        for one in bad
+    ]
+
+
+def _settings(found: _Looked) -> dict[str, Any]:
+    """Return the size and the colours that fit the pictures."""
+    (size, count), *_ = found.sizes.most_common(1)
+    fits = count == found.sizes.total() and max(size) <= _SIDE
+    return {
+        "image_size": size if fits else (_SIDE, _SIDE),
+        "color": "grayscale" if found.gray == found.sizes.total() else "rgb",
+    }

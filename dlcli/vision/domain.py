@@ -1,0 +1,120 @@
+"""Pictures, as the core sees a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.backend import keras
+from dlcli.core.progress import Progress
+from dlcli.core.run import RunRecord
+from dlcli.errors import UsageError
+from dlcli.vision import models
+from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
+from dlcli.vision.config import ImagePipelineConfig
+from dlcli.vision.inputs import AugmentedInputs, PictureInputs
+from dlcli.vision.model_config import ImageModelConfig
+from dlcli.vision.pipeline import PicturePipeline
+
+
+def load_pipeline(folder: Path) -> PicturePipeline:
+    """Load the pipeline of a finished run; `serving.Predictor` looks for it here."""
+    return PicturePipeline.load(folder)
+
+
+def variants(record: RunRecord, count: int) -> Callable[[PictureInputs], Iterator[PictureInputs]]:
+    """Return what draws pictures anew for test-time augmentation, as the run's training did.
+
+    Args:
+        record: of the run.
+        count: how often each picture is answered, itself the first.
+
+    Raises:
+        UsageError: the run was trained without augmentation.
+    """
+    augmentation = AugmentationConfig(**{name: record.config[name] for name in AugmentationConfig.model_fields})
+    if not augmentation.active:
+        raise UsageError(
+            "--tta draws as the training did, and that had no augmentation", hint="Train with --augment light"
+        )
+
+    def drawn(inputs: PictureInputs) -> Iterator[PictureInputs]:
+        for draw in range(1, count):
+            some = AugmentedInputs(inputs.pixels, augmentation, MixingConfig(), seed=record.seed)
+            some.begin_epoch(draw)
+            yield some
+
+    return drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedPictures:
+    """The pipeline, the model for it, and the training pictures."""
+
+    pipeline: PicturePipeline
+    model: keras.Model
+    inputs: PictureInputs
+
+
+class PictureDomain:
+    """Pictures: paths of files in, pixels to the model.
+
+    Args:
+        pipeline: how a file becomes pixels; size and channels are known.
+        model: which model is built for them.
+        augmentation: how training pictures are changed at random.
+        mixing: how those of a batch are mixed.
+        cache: where decoded pictures are kept, as `--cache` says it.
+        seed: of every random draw.
+        output: what the model ends in: `softmax`, or `linear` for scores.
+    """
+
+    def __init__(
+        self,
+        pipeline: ImagePipelineConfig,
+        model: ImageModelConfig,
+        *,
+        augmentation: AugmentationConfig,
+        mixing: MixingConfig,
+        cache: str,
+        seed: int,
+        output: str = "softmax",
+    ) -> None:
+        self.pipeline = pipeline
+        self.model = model
+        self.augmentation = augmentation
+        self.mixing = mixing
+        self.cache = cache
+        self.seed = seed
+        self.output = output
+
+    def fit(
+        self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress
+    ) -> FittedPictures:
+        """Decode the training pictures and build the model for them."""
+        pipeline = PicturePipeline(self.pipeline)
+        inputs = self.adopt(pipeline, items, progress)
+        height, width, channels = pipeline.shape
+        model = models.build(
+            self.model,
+            height=height,
+            width=width,
+            channels=channels,
+            classes=classes,
+            seed=self.seed,
+            output=self.output,
+        )
+        return FittedPictures(pipeline=pipeline, model=model, inputs=inputs)
+
+    def adopt(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> PictureInputs:
+        """Return the training pictures as a pipeline decodes them."""
+        progress.begin(f"decoding {len(items):,} pictures", len(items))
+        pipeline.place = self.cache
+        pixels = pipeline.pixels(items, progress)
+        if self.augmentation.active or self.mixing.mixes:
+            return AugmentedInputs(pixels, self.augmentation, self.mixing, seed=self.seed)
+        return PictureInputs(pixels)

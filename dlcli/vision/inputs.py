@@ -1,0 +1,120 @@
+"""Pictures as pixels, from which the training core takes batches: decoded once, or anew for each batch; augmented."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from dlcli.core.backend import tf
+from dlcli.core.progress import Silent
+from dlcli.errors import DlcliError
+from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
+from dlcli.vision.augmentation.engine import Augmentation
+from dlcli.vision.augmentation.mixing import mix
+from dlcli.vision.config import ImagePipelineConfig
+from dlcli.vision.pixels import decode_items
+from dlcli.vision.raw import require_good
+
+# Batches that are made at once.
+_PARALLEL = 2
+
+
+class Pixels(Protocol):
+    """Pictures of one size: an array of them all, or what decodes those that are asked for."""
+
+    shape: tuple[int, ...]
+
+    def __getitem__(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return some pictures, uint8 (rows, height, width, channels)."""
+
+
+class DecodedAnew:
+    """Pictures that are read and decoded each time that they are asked for.
+
+    Args:
+        items: which.
+        config: how they become pixels.
+    """
+
+    def __init__(self, items: Sequence[str], config: ImagePipelineConfig) -> None:
+        assert config.image_size is not None, "resolved when the data was read"
+        self.items = np.array(items, dtype=object)
+        self.config = config
+        self.shape: tuple[int, ...] = (len(items), *config.image_size, config.channels)
+
+    def __getitem__(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        pixels, bad = decode_items(self.items[rows].tolist(), self.config, progress=Silent())
+        require_good(bad)
+        return pixels
+
+
+class PictureInputs:
+    """Pictures as the model takes them.
+
+    Args:
+        pixels: uint8 (pictures, height, width, channels).
+    """
+
+    widths: tuple[int, ...] = ()
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels = pixels
+        self.lengths: np.ndarray[Any, Any] = np.ones(len(self), np.int64)
+        self.problem: DlcliError | None = None
+
+    def __len__(self) -> int:
+        return self.pixels.shape[0]
+
+    def dataset(self, numbers: tf.data.Dataset) -> tf.data.Dataset:
+        """Return the batches of the given rows, uint8 (rows, height, width, channels)."""
+        return numbers.map(self._batch, num_parallel_calls=_PARALLEL)
+
+    def _batch(self, rows: tf.Tensor) -> tf.Tensor:
+        pictures = tf.numpy_function(self._taken, [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(pictures, [None, *self.pixels.shape[1:]])
+
+    def _taken(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        try:
+            return self.take(rows)
+        except DlcliError as error:
+            self.problem = error
+            raise
+
+    def take(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return some pictures as the model takes them, uint8 (rows, height, width, channels)."""
+        return self.pixels[rows]
+
+
+class AugmentedInputs(PictureInputs):
+    """Pictures that are changed at random, and mixed, anew in each epoch.
+
+    Args:
+        pixels: uint8 (pictures, height, width, channels).
+        augmentation: how each is changed.
+        mixing: how those of a batch are mixed.
+        seed: of the draws, which are functions of it, the epoch and the picture's number alone.
+    """
+
+    def __init__(self, pixels: Pixels, augmentation: AugmentationConfig, mixing: MixingConfig, *, seed: int) -> None:
+        super().__init__(pixels)
+        self.augmentation = Augmentation(augmentation, seed=seed)
+        self.mixing = mixing
+        self.mixes = mixing.mixes
+        self.seed = seed
+        self.epoch = 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Make the draws those of an epoch, counted from 0."""
+        self.epoch = epoch
+
+    def take(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return some pictures as this epoch changes them, uint8 (rows, height, width, channels)."""
+        pictures = self.augmentation.apply(self.pixels[rows], rows, self.epoch)
+        return mix(pictures, rows, self.epoch, self.mixing, seed=self.seed)[0] if self.mixes else pictures
+
+    def shares(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return how much of each picture of a batch is its own, float32 (rows,)."""
+        blank: np.ndarray[Any, Any] = np.zeros((len(rows), *self.pixels.shape[1:3], 1), np.uint8)
+        return mix(blank, rows, self.epoch, self.mixing, seed=self.seed)[1]
