@@ -159,9 +159,8 @@ def opened(root: Path, settings: dict[str, Any], *, names: Collection[str], forc
             begun = False
         if not begun:
             write_text(work / _SETTINGS, json.dumps(settings))
-        _remove_all(
-            chain(work.glob("*.tmp"), root.glob(".augmentation.*.tmp.jsonl"), root.glob(".skipped.*.tmp.jsonl"))
-        )
+        for pattern in (f"{WORK}/*.tmp", ".augmentation.*.tmp.jsonl", ".skipped.*.tmp.jsonl"):
+            _remove_all(root.glob(pattern))
         output = Output(root, resumed=begun)
         try:
             yield output
