@@ -109,8 +109,10 @@ def test_modules_are_looked_up_by_name_in_two_places_only() -> None:
 
 @pytest.mark.parametrize("name", sorted(FILES.keys() - {"cli.py", "console.py"}))
 def test_nothing_below_the_command_line_prints(name: str) -> None:
-    """A verb's `write(stream)` writes to what it is given; `core/backend.py` shows stderr when TensorFlow fails."""
-    streams = {"stdout", "__stdout__", "__stderr__"} | (set() if name == "core/backend.py" else {"stderr"})
+    """A verb's `write(stream)` writes to what it is given; two modules of the core keep C libraries quiet."""
+    streams = {"stdout", "__stdout__", "__stderr__"} | (
+        set() if name in ("core/backend.py", "core/quiet.py") else {"stderr"}
+    )
     found = [
         f"line {node.lineno}: {ast.unparse(node)}"
         for node in ast.walk(TREES[name])
@@ -168,18 +170,28 @@ def import_alone(*modules: str) -> str:
     return f"{modules}: {done.stderr.strip()}" if done.returncode or done.stderr.strip() else ""
 
 
-# What reaches TensorFlow, or scikit-learn, when it is imported: seconds each.
-HEAVY = {
-    *(f"core/{name}.py" for name in ("backend", "callbacks", "checkpoint", "devices", "fit", "forward", "judging")),
-    *(f"core/{name}.py" for name in ("ensemble", "layers", "losses", "optimizers", "rehearsal")),
-    *(f"text/{name}.py" for name in ("bag_models", "bags", "cleaned", "cleaning", "counting", "domain", "encoded")),
-    *(f"text/{name}.py" for name in ("ensemble", "models", "ngrams", "pipeline", "sequence_layers", "sequence_models")),
-    *(
-        f"vision/{name}.py"
-        for name in ("decode", "domain", "exif", "formats", "inputs", "models", "pipeline", "pixels")
-    ),
-    *("results/pixels.py", "serving/export.py", "serving/predictor.py"),
-}
+def imported_at_once(name: str) -> set[str]:
+    """Return the files of dlcli that a module imports when it is imported itself: not in functions, not for types."""
+    modules = set()
+    for node in TREES[name].body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {a.name for a in node.names}
+    return {file for file in FILES if module_of(file) in modules}
+
+
+def reaching(file: str) -> set[str]:
+    """Return the modules that import a file, directly or through others."""
+    direct = {name: imported_at_once(name) for name in FILES}
+    found: set[str] = {file}
+    while more := {name for name, files in direct.items() if files & found} - found:
+        found |= more
+    return found
+
+
+# What imports TensorFlow when it is imported: seconds each.
+HEAVY = reaching("core/backend.py")
 LIGHT = sorted(FILES.keys() - HEAVY)
 
 
@@ -213,18 +225,11 @@ for module in {modules}:
 
 def test_help_and_bad_input_wait_for_no_heavy_package() -> None:
     """Verbs, options and readers import no TensorFlow; what help needs imports no NumPy and no pandas either."""
-    without_numpy = [name for name in LIGHT if name.split("/")[0] in ("verbs", "text") or "/" not in name]
-    of_arrays = (
-        "vocabulary",
-        "features",
-        "corpus",
-        "vectors",
-        "cooccurrence",
-        *(f"checking/{part}" for part in ("digest", "mentions", "repeats", "check")),
-    )
-    with_numpy = {f"text/{name}.py" for name in of_arrays}
-    without_numpy = [name for name in without_numpy if name != "__main__.py" and name not in with_numpy]
-    assert {"cli.py", "options.py", "console.py", "text/read.py", "text/config.py"} <= set(without_numpy)
+    settings = ("text/config.py", "vision/config.py", "vision/model_config.py", "vision/augmentation/config.py")
+    readers = ("text/read.py", "vision/read.py", "vision/headers.py", "vision/walk.py")
+    verbs = [name for name in FILES if name.startswith("verbs/") or ("/" not in name and name != "__main__.py")]
+    without_numpy = sorted([*verbs, *settings, *readers])
+    assert not HEAVY & set(without_numpy)
     code = f"""
 import importlib, sys
 for module, heavy in {[(module_of(name), ["tensorflow", "keras", "numpy", "pandas"]) for name in without_numpy]}:
