@@ -252,10 +252,14 @@ def test_each_kind_of_picture_is_read_as_training_reads_it(dlcli: Command, tmp_p
     picture(11).save(folder / "raw.bmp")
     picture(12).save(folder / "web.webp")
     picture(13).save(folder / "really.png", format="JPEG")
+    graphs = {
+        channels: tf.function(lambda data, channels=channels: decode_native(data, channels=channels), autograph=False)
+        for channels in (1, 3)
+    }
     for path in folder.iterdir():
         data = path.read_bytes()
         found = decode_picture(str(path), data)
-        expected = decode_native(tf.constant(data), channels=found.shape[2]).numpy()
+        expected = graphs[found.shape[2]](tf.constant(data)).numpy()
         assert np.array_equal(found, expected), path.name
     done(dlcli("augment", "odd", "out", *EVERYTHING, "--copies", 1, "--json"))
     copies = {}
