@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from conftest import Outcome
 from PIL import Image
+from vision.photographs import classes, copies, encoded, photograph, put
+from vision.pictures import bomb_png
 
-from tests.vision.photographs import classes, copies, encoded, photograph, put
-from tests.vision.pictures import bomb_png
 from verbs.helpers import snapshot, write_csv
 
 Command = Callable[..., Outcome]

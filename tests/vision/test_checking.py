@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from dlcli.vision.checking.likeness import near_duplicates, tolerances, vectors
 from dlcli.vision.checking.registration import likeness
-from tests.vision.photographs import copies, cropped, photograph, reencoded
+from vision.photographs import copies, cropped, photograph, reencoded
 
 Grays = np.ndarray[Any, Any]
 

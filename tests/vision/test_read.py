@@ -17,7 +17,7 @@ from dlcli.errors import DataError, DlcliError, UsageError
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.raw import BadItem, Look, look_all, read_raw
 from dlcli.vision.read import LabelledPicture, labelled_pictures, listing, parts_of, read_pictures, scan_labelled
-from tests.vision.pictures import encode, every_kind, picture, seen
+from vision.pictures import encode, every_kind, picture, seen
 
 PNG = encode(picture("L"), "png")
 CONFIG = ImageDataConfig()
