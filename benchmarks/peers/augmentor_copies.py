@@ -19,7 +19,7 @@ def main() -> None:
     started = time.perf_counter()
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         pipeline = Augmentor.Pipeline(str(folder), str((out / folder.name).absolute()))
-        # Its rotation goes to 25 degrees, and with more than 15 it fails on pictures nearly three times as wide as high;
+        # Its rotation goes to 25 degrees, and with more than 15 fails on pictures nearly three times as wide as high;
         # it has no shift.
         pipeline.rotate(probability=1, max_left_rotation=15, max_right_rotation=15)
         pipeline.shear(probability=1, max_shear_left=1, max_shear_right=1)
