@@ -24,7 +24,7 @@ CONFIG = ImagePipelineConfig(image_size=(SIZE, SIZE), resize="stretch", color="r
 
 def cached(folder: Path) -> tf.data.Dataset:
     """Return batches of decoded pictures with their numbers."""
-    pixels, _ = decode_items(listing(folder).pictures[:CACHED], CONFIG, progress=Silent())  # type: ignore[abstract]
+    pixels, _ = decode_items(listing(folder).pictures[:CACHED], CONFIG, progress=Silent())
     numbers = tf.data.Dataset.range(len(pixels)).batch(BATCH)
     return numbers.map(
         lambda rows: (tf.numpy_function(lambda some: pixels[some], [rows], tf.uint8), rows), num_parallel_calls=1

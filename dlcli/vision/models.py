@@ -144,7 +144,7 @@ def _convolution(
         padding="same",
         activation=None if before else active,
         use_bias=not before,  # The normalisation has one.
-        # Of He et al. (2015), for relu: glorot's are a third as large in variance, and four such layers start slowly.
+        # Of He et al. (2015), made for relu: through several layers Glorot's let the signal shrink.
         kernel_initializer=_first(config, next(seeds), own="he_uniform"),
         kernel_regularizer=penalty(config.l1, config.l2),
         bias_regularizer=penalty(config.bias_l1, config.bias_l2),
