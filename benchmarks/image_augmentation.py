@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -99,7 +100,9 @@ def batches(source: str, options: argparse.Namespace, work: Path) -> Table:
             run(side, work)
         tell(f"batches, {source}", number, sides)
     ours = median(sides[-1].figures)
-    rows = [(side.name, spread(side.figures, 0), f"{ours / median(side.figures):.1f}") for side in sides]
+    rows: list[Sequence[str]] = [
+        (side.name, spread(side.figures, 0), f"{ours / median(side.figures):.1f}") for side in sides
+    ]
     where = "decoded pictures in memory" if source == "cached" else "files, read and decoded"
     title = f"Seven operations on {where}, 150x150, pictures a second, medians of {options.runs}"
     return Table(title, ("", "pictures/s", "dlcli is faster by"), rows)
@@ -130,7 +133,7 @@ def copies(options: argparse.Namespace, work: Path) -> Table:
             run(side, work)
         tell("copies", number, sides)
     ours = median(sides[-1].whole)
-    rows = [
+    rows: list[Sequence[str]] = [
         (side.name, spread(side.whole), f"{median(side.peak):,.0f}", f"{median(side.whole) / ours:.1f}")
         for side in sides
     ]
@@ -159,7 +162,7 @@ def peers_python(log: Path) -> Path:
     """Return the Python of a virtual environment that has the peers, made at the first call, in the cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     python = cache / "dlcli-bench" / "augmentation" / "bin" / "python"
-    check = [python, "-c", "import albumentations, Augmentor"]
+    check = [str(python), "-c", "import albumentations, Augmentor"]
     if python.exists() and subprocess.run(check, capture_output=True, check=False).returncode == 0:
         return python
     try:

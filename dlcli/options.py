@@ -187,8 +187,8 @@ def _option(field: str, info: FieldInfo, model: type[Any]) -> click.Parameter:
     if info.annotation == bool | None:  # Without it, what something else says: a preset, a recipe.
         return SectionedOption([f"--{name}/--no-{name}", field], is_flag=True, default=None, help=text, section=section)
     kind, many = _click_type(info.annotation)
-    if many and any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
-        kind, many = click.STRING, False  # A list with commas, which its reader splits.
+    if any(isinstance(reader, pydantic.BeforeValidator) for reader in info.metadata):
+        kind, many = click.STRING, False  # A list with commas, or a fraction: its reader knows.
     if info.default is not None and not info.is_required() and info.default not in ((), ""):
         shown = ",".join(info.default) if isinstance(info.default, tuple) else _shown(info)
         text = f"{text}  [default: {shown}]"

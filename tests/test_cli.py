@@ -216,6 +216,48 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "truncating": "post",
         },
     ),
+    "augment": (
+        "photos out --copies 2 --rotation 40 --width-shift 0.2 --height-shift 10 --zoom 0.8-1.1 --horizontal-flip"
+        " --fill-mode constant --fill-value 9 --no-originals --image-size 120x160 --quality 70 --workers 3",
+        {
+            "data": Path("photos"),
+            "out": Path("out"),
+            "copies": 2,
+            "rotation": 40.0,
+            "width_shift": 0.2,
+            "height_shift": 10,
+            "zoom": (0.8, 1.1),
+            "horizontal_flip": True,
+            "fill_mode": "constant",
+            "fill_value": 9.0,
+            "originals": False,
+            "image_size": (120, 160),
+            "quality": 70,
+            "workers": 3,
+        },
+    ),
+    "train-image": (
+        "photos --val v --model resnet --filters 8,16 --image-size 32 --resize crop --color grayscale --rescale 1/127.5"
+        " --augment book --no-horizontal-flip --mixup 0.2 --cache none --skip-bad --class-mode binary --epochs 3",
+        {
+            "data": Path("photos"),
+            "val": Path("v"),
+            "model": "resnet",
+            "filters": (8, 16),
+            "image_size": (32, 32),
+            "resize": "crop",
+            "color": "grayscale",
+            "rescale": 1 / 127.5,
+            "augment": "book",
+            "horizontal_flip": False,
+            "mixup": 0.2,
+            "cache": "none",
+            "skip_bad": True,
+            "class_mode": "binary",
+            "loss": "binary_crossentropy",
+            "epochs": 3,
+        },
+    ),
     "train-text --resume": ("--resume runs/r", {"resume": Path("runs/r")}),
     "train-text --val-split": ("d.csv --val-split 500", {"data": Path("d.csv"), "val_split": 500}),
     "ensemble": (
@@ -483,7 +525,7 @@ def test_a_signal_ends_a_training_that_can_be_resumed(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"), [("dlcli tr", "plain,train-text"), ("dlcli train-text --epo", "plain,--epochs")]
+    ("words", "expected"), [("dlcli train-t", "plain,train-text"), ("dlcli train-text --epo", "plain,--epochs")]
 )
 def test_shell_completion_knows_verbs_and_options(words: str, expected: str) -> None:
     wanted = {"_DLCLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

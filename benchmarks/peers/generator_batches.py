@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ warnings.filterwarnings("ignore", message="Please import")
 SIZE, BATCH, CACHED = 150, 32, 512
 
 
-def from_generator(source: str, folder: Path):
+def from_generator(source: str, folder: Path) -> Any:
     """Return batches of ImageDataGenerator."""
     generator = keras.src.legacy.preprocessing.image.ImageDataGenerator(
         rescale=1 / 255,
@@ -37,7 +38,7 @@ def from_generator(source: str, folder: Path):
     return generator.flow(pictures(folder), batch_size=BATCH)
 
 
-def from_layers(source: str, folder: Path):
+def from_layers(source: str, folder: Path) -> Any:
     """Return batches of the Random* layers in a tf.data pipeline on all processors, as Keras' guides have it."""
     change = keras.Sequential(
         [
@@ -59,7 +60,7 @@ def from_layers(source: str, folder: Path):
     return itertools.cycle(batches.repeat().prefetch(tf.data.AUTOTUNE))
 
 
-def pictures(folder: Path) -> np.ndarray:
+def pictures(folder: Path) -> Any:
     """Return some decoded pictures."""
     files = sorted(folder.rglob("*.jpg"))[:CACHED]
     return np.stack([np.asarray(keras.utils.load_img(path, target_size=(SIZE, SIZE))) for path in files])

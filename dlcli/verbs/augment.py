@@ -12,7 +12,7 @@ from pydantic import Field
 from dlcli.core.config import Names, option
 from dlcli.core.folders import PARTS
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, SurroundingsError, UsageError, nearest
+from dlcli.errors import DataError, SurroundingsError, Terminated, UsageError, nearest
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
@@ -177,7 +177,11 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
         if output.resumed:
             progress.note(f"going on with the augment that was stopped in {out}")
         progress.begin(f"augmenting {source}", total=len(names))
-        rows, reused, damaged = _copy_all(sources, config, output, progress)
+        try:
+            rows, reused, damaged = _copy_all(sources, config, output, progress)
+        except (KeyboardInterrupt, Terminated):
+            progress.note("to go on, run the same command again")
+            raise
         bad += damaged
         if damaged and not config.skip_bad:
             raise _bad_pictures(bad, hint="Repair or delete them, or add --skip-bad; what is done is kept")
@@ -281,28 +285,36 @@ def _copy_all(
 def _preview(config: AugmentConfig, source: Path, path: Path, progress: Progress) -> AugmentResult:
     from dlcli.core.files import replacing, require_free_file
     from dlcli.vision.augmentation.pictures import decode_picture
-    from dlcli.vision.augmentation.plan import plan
+    from dlcli.vision.augmentation.plan import find, plan
     from dlcli.vision.augmentation.preview import columns, grid
-    from dlcli.vision.raw import read_raw, shown
+    from dlcli.vision.raw import BadItem, read_raw, shown
 
     require_free_file(path, option="--preview", endings=(".png", ".jpg", ".jpeg", ".webp"), force=config.force)
     if path.resolve().is_relative_to(source.resolve()):
         raise SurroundingsError(
             f"{path} lies in SRC: it would be taken for one of its pictures", hint="Put it elsewhere"
         )
-    good, _, parts = _look(config, source, progress)
-    sources = plan(source, good, parts=parts, augmented=config.parts, copies=1, format="png")
-    chosen = _spread([one for one in sources if one.copies])
+    found, parts = find(source)
+    sources = plan(source, found.pictures, parts=parts, augmented=config.parts, copies=1, format="png")
     progress.begin("drawing the preview")
     recipe = _recipe(config)
-    pictures = [
-        (shown(one.name), one.key, decode_picture(one.item, read_raw(one.item), recipe.size, resize=recipe.resize))
-        for one in chosen
-    ]
+    pictures = []
+    for one in _spread([one for one in sources if one.copies]):
+        try:
+            data = read_raw(one.item)
+            picture = decode_picture(one.item, data, recipe.size, resize=recipe.resize)
+        except BadItem as bad:
+            if not config.skip_bad:
+                raise
+            progress.warn(bad.message)
+        else:
+            pictures.append((shown(one.name), one.key, picture))
+    if not pictures:
+        raise DataError(f"{source} has no picture that could be shown", hint="See dlcli check")
     image = grid(pictures, columns(recipe.strengths, seed=recipe.seed))
     with replacing(path) as temporary:
         image.save(temporary)
-    return AugmentResult(data=config.data, out=None, preview=path, pictures=len(chosen))
+    return AugmentResult(data=config.data, out=None, preview=path, pictures=len(pictures))
 
 
 def _spread(sources: Sequence[Source]) -> list[Source]:

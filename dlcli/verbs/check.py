@@ -67,8 +67,8 @@ class CheckConfig(TextDataConfig, ImageDataConfig):
 
     data: tuple[Path, ...] = option(
         ...,
-        "Texts: CSV, TSV or JSONL files, or folders with a folder of .txt files for each class. Pictures: folders with a "
-        "folder of pictures for each class, tables of paths, .npz or IDX archives. The first is what is trained on "
+        "Texts: CSV, TSV or JSONL files, or folders with a folder of .txt files for each class. Pictures: folders with "
+        "a folder of pictures for each class, tables of paths, .npz or IDX archives. The first is what is trained on "
         "(train/, val/ and test/ in a folder are data sets each).",
         argument=True,
         metavar="DATA...",
@@ -128,7 +128,9 @@ class CheckResult(Result):
         """Raise when there are errors; names each kind."""
         if self.errors:
             names = dict.fromkeys(finding["name"] for finding in self.findings if finding["level"] == "error")
-            raise DataError(f"{counted(self.errors, 'error')}: {', '.join(names)}", hint="Mend the data, or see --allow")
+            raise DataError(
+                f"{counted(self.errors, 'error')}: {', '.join(names)}", hint="Mend the data, or see --allow"
+            )
 
 
 def check(config: CheckConfig, progress: Progress) -> CheckResult:
@@ -198,7 +200,12 @@ def _quarantine(folder: Path, marks: Sequence[Mark], paths: Sequence[Path], prog
 
     progress.begin("copying into the quarantine")
     done = quarantine.write(folder, marks, roots=paths)
-    return {"path": str(done.path), "list": str(done.path / quarantine.LIST), "files": done.files, "listed": done.listed}
+    return {
+        "path": str(done.path),
+        "list": str(done.path / quarantine.LIST),
+        "files": done.files,
+        "listed": done.listed,
+    }
 
 
 def _result(domain: str, data: list[dict[str, Any]], findings: Sequence[Finding]) -> CheckResult:

@@ -14,8 +14,8 @@ _ENTRIES = 256
 def number(data: Any, at: Any, size: int, *, big: Any = False) -> Any:
     """Return the number in `size` bytes at a place of uint8 (n,), as int32; bytes behind the end are 0."""
     part = tf.cast(data[at : at + size], tf.int32)
-    if not isinstance(at, int):
-        part = tf.pad(part, [[0, size - tf.size(part)]])
+    if part.shape[0] != size:  # It is not known to be whole, so perhaps it is not.
+        part = tf.ensure_shape(tf.pad(part, [[0, size - tf.size(part)]]), [size])
     weights = tf.constant([256**place for place in range(min(size, 3))] + [1 << 24] * (size > 3), tf.int32)
     upwards, downwards = tf.reduce_sum(part * weights), tf.reduce_sum(part * weights[::-1])
     return (downwards if big else upwards) if isinstance(big, bool) else tf.where(big, downwards, upwards)

@@ -153,7 +153,7 @@ def _scan_class(folder: Path, name: str) -> Iterator[LabelledPicture | BadRow]:
         what = "the name of a class must be UTF-8 without control characters"
         yield BadItem(path, what, kind="bad-name", hint="Rename the folder")
         return
-    found = listing(folder)
+    found = listing(folder, root=folder.parent)
     yield from found.bad
     if not found.pictures and not found.bad:
         yield _no_pictures(folder, found)

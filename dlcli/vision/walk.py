@@ -55,11 +55,22 @@ class Listing:
         self.bad += other.bad
 
 
-def listing(folder: Path) -> Listing:
-    """List the pictures in a folder and in the folders in it; links are followed, loops are not."""
+def listing(folder: Path, *, root: Path | None = None) -> Listing:
+    """List the pictures in a folder and in the folders in it; links are followed, loops are not.
+
+    Args:
+        folder: which.
+        root: the folder that it was reached from, so that a link back to that is a loop too.
+    """
     found = Listing()
-    _list(os.fspath(folder), found, ())
+    above = () if root is None else (_identity(os.fspath(root)),)
+    _list(os.fspath(folder), found, above)
     return found
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
 
 
 def subfolders(folder: Path) -> tuple[list[str], Listing]:
@@ -80,11 +91,10 @@ def subfolders(folder: Path) -> tuple[list[str], Listing]:
 
 def _list(folder: str, found: Listing, above: tuple[tuple[int, int], ...]) -> None:
     try:
-        status = os.stat(folder)  # noqa: PTH116
+        identity = _identity(folder)
     except OSError as error:
         found.bad.append(_unreadable(folder, error))
         return
-    identity = (status.st_dev, status.st_ino)
     if identity in above or len(above) >= _DEEPEST:
         what = "a link to a folder that it lies in" if identity in above else f"more than {_DEEPEST} folders deep"
         found.bad.append(BadItem(folder, what, kind="symlink-loop", hint="Delete the link"))

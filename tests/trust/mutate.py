@@ -43,11 +43,12 @@ def main() -> int:
 
 
 def _decode(first: int, last: int, seed: int) -> int:
+    from vision.mutations import mutated
+
     from dlcli.core.progress import Silent
     from dlcli.vision.config import ImagePipelineConfig
     from dlcli.vision.headers import BadPicture, read_header
     from dlcli.vision.pixels import decode_items
-    from tests.vision.mutations import mutated
 
     config = ImagePipelineConfig(image_size=(24, 32), resize="letterbox", color="rgb")
     pictures = mutated(last, seed=seed)[first:]

@@ -132,6 +132,7 @@ def test_a_killed_augment_goes_on_to_the_same_tree(tmp_path: Path, dlcli: Comman
     with journal.open("a") as file:
         file.write('{"source": "cat/1.jpg", "ro')  # As a kill in the middle of a line leaves it.
     (tmp_path / "out" / ".augmentation" / "7.tmp").write_bytes(b"a part")
+    (tmp_path / "out" / ".augmentation.7.tmp.jsonl").write_bytes(b"a part of the manifest")
     (tmp_path / "out" / json.loads(journal.read_text().splitlines()[1])["rows"][1]["file"]).write_bytes(b"damaged")
     outcome = dlcli(*arguments, "--json")
     assert "going on with the augment that was stopped" in outcome.err
@@ -153,11 +154,31 @@ def test_ctrl_c_leaves_what_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr("dlcli.console.Console.advance", interrupt)
-        assert dlcli("augment", photos, "out", *BOOK).code == 130
+        outcome = dlcli("augment", photos, "out", *BOOK)
+        assert outcome.code == 130
+        assert "to go on, run the same command again" in outcome.err
     assert not (tmp_path / "out" / "augmentation.jsonl").exists()
     refused(dlcli("augment", photos, "out", *BOOK, "--seed", 2), 5, "that was stopped, with other settings", "--force")
     assert done(dlcli("augment", photos, "out", *BOOK, "--json"))["reused"] == 5
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+
+
+def test_a_stop_between_the_last_steps_leaves_a_finished_folder(
+    dlcli: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    done(dlcli("augment", photos, "whole", *BOOK, "--json"))
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcli.vision.augmentation.output.shutil.rmtree", killed)
+        assert dlcli("augment", photos, "out", *BOOK).code == 130
+    assert (tmp_path / "out" / "augmentation.jsonl").exists()
+    done(dlcli("augment", photos, "out", *BOOK, "--json"))
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+    (tmp_path / "out" / ".augmentation").mkdir()
+    refused(dlcli("augment", photos, "out", *BOOK), 5, "out holds what augment wrote")
+    assert not (tmp_path / "out" / ".augmentation").exists()
 
 
 def test_a_full_disk_is_said_and_the_rest_can_be_written_later(
@@ -231,10 +252,14 @@ def test_each_kind_of_picture_is_read_as_training_reads_it(dlcli: Command, tmp_p
     picture(11).save(folder / "raw.bmp")
     picture(12).save(folder / "web.webp")
     picture(13).save(folder / "really.png", format="JPEG")
+    graphs = {
+        channels: tf.function(lambda data, channels=channels: decode_native(data, channels=channels), autograph=False)
+        for channels in (1, 3)
+    }
     for path in folder.iterdir():
         data = path.read_bytes()
         found = decode_picture(str(path), data)
-        expected = decode_native(tf.constant(data), channels=found.shape[2]).numpy()
+        expected = graphs[found.shape[2]](tf.constant(data)).numpy()
         assert np.array_equal(found, expected), path.name
     done(dlcli("augment", "odd", "out", *EVERYTHING, "--copies", 1, "--json"))
     copies = {}

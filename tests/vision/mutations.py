@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.vision.pictures import every_kind
+from vision.pictures import every_kind
 
 _LENGTHS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\1\0\0", b"\xff\xff")
 

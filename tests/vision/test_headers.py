@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dlcli.vision.headers import MAX_PIXELS, BadPicture, read_header
-from tests.vision.pictures import bomb_png, every_kind
+from vision.pictures import bomb_png, every_kind
 
 KINDS = every_kind()
 

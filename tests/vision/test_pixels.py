@@ -12,8 +12,8 @@ from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.headers import BadPicture, read_header
 from dlcli.vision.pixels import decode_items
 from dlcli.vision.raw import BadItem
-from tests.vision.mutations import mutated
-from tests.vision.pictures import bomb_png, every_kind, seen
+from vision.mutations import mutated
+from vision.pictures import bomb_png, every_kind, seen
 
 KINDS = every_kind()
 CONFIG = ImagePipelineConfig(image_size=(37, 53), color="rgb")

@@ -17,7 +17,7 @@ from dlcli.errors import DataError, DlcliError, UsageError
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.raw import BadItem, Look, look_all, read_raw
 from dlcli.vision.read import LabelledPicture, labelled_pictures, listing, parts_of, read_pictures, scan_labelled
-from tests.vision.pictures import encode, every_kind, picture, seen
+from vision.pictures import encode, every_kind, picture, seen
 
 PNG = encode(picture("L"), "png")
 CONFIG = ImageDataConfig()
@@ -303,3 +303,13 @@ def test_a_look_tells_equal_files_and_names_bad_ones(tmp_path: Path) -> None:
 
 def test_one_class_is_read_here_and_refused_where_names_are_made(tmp_path: Path) -> None:
     assert isinstance(next(scan_labelled(put(tmp_path, "a/1.png"), CONFIG, part="train")), LabelledPicture)
+
+
+def test_a_link_back_to_the_data_brings_no_other_class(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(encode(picture(), "png"))
+    (tmp_path / "a" / "all").symlink_to(tmp_path)
+    rows = list(scan_labelled(tmp_path, ImageDataConfig(), part="train"))
+    assert [row.label for row in rows if not isinstance(row, BadRow)] == ["a", "b"]
+    assert [row.kind for row in rows if isinstance(row, BadRow)] == ["symlink-loop"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.findings import Finding, Level
+from dlcli.core.class_findings import class_findings, label_findings
+from dlcli.core.findings import Finding
 from dlcli.core.folders import parts_of
 from dlcli.core.progress import Progress
 from dlcli.text.checking import repeats
@@ -31,10 +32,6 @@ BAD_ROWS = {
 }
 """Kinds of bad rows, and what rows of that kind have."""
 
-# A class with fewer rows than this has at most one to validate on, where a tenth is split off.
-_FEW_ROWS = 10
-# From here on a model that knows only the large class scores 91 % of accuracy; `--class-weight balanced` helps.
-_IMBALANCE = 10
 # A text is long when it has over five times the words of the longest of the usual 95 %, and is not short for a text.
 _LONG, _LONG_WORDS = 5, 100
 # One word is odd where half of all texts have at least this many. (Languages without spaces have one a text.)
@@ -159,43 +156,19 @@ def _bad_rows(data: Digest, mentions: Mentions) -> Iterator[Finding]:
 
 
 def _classes(data: Digest, mentions: Mentions, *, training: bool) -> Iterator[Finding]:
-    counts = data.counts
-    lonely = [name for name, texts in _different_texts(data).items() if texts < 2] if training else []
-    if training:
-        yield from _learnable(data, lonely, mentions)
-    if few := [name for name, rows in counts.items() if rows < _FEW_ROWS and name not in lonely]:
-        text = f"fewer than {_FEW_ROWS} rows in {_listed(few, counts)}"
-        yield _finding("rare-classes", data, len(few), text, "Scores of such a class are luck: add texts")
-    spellings: dict[str, list[str]] = {}
-    for name in counts:
-        spellings.setdefault("".join(name.casefold().split()), []).append(name)
-    if alike := [names for names in spellings.values() if len(names) > 1]:
-        text = "classes that differ only by case or space: " + "; ".join(_listed(names, counts) for names in alike)
-        yield _finding("similar-classes", data, len(alike), text, "If they are one class, spell it in one way")
+    yield from class_findings(
+        data.counts,
+        data=data.name,
+        things="texts",
+        rows="rows",
+        distinct=_different_texts(data) if training else None,
+        named=lambda names: _of_classes(data, names, mentions),
+    )
 
 
-def _learnable(data: Digest, lonely: Sequence[str], mentions: Mentions) -> Iterator[Finding]:
-    """Say why not all classes can be learned, or not well: `lonely` ones have fewer than two different texts."""
-    counts = data.counts
-    if len(counts) == 1:
-        text, hint = f"only one class, {next(iter(counts))!r}", "Expected at least two; --label-column names them"
-        yield _finding("one-class", data, 1, text, hint, level="error")
-    if lonely:
-        rows = [int(np.argmax(data.labels == data.names.index(name))) for name in lonely[: mentions.show]]
-        yield _finding(
-            "small-classes",
-            data,
-            len(lonely),
-            f"fewer than two different texts in {_listed(lonely, counts)}",
-            "A class needs a text to train on and one to validate on: add texts, or delete the class",
-            level="error",
-            items=[{"rows": mentions.of(data, [row]), "count": 1} for row in rows],
-        )
-    largest, smallest = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
-    if len(counts) > 1 and counts[largest] >= _IMBALANCE * counts[smallest]:
-        text = f"{largest!r} has {counts[largest] / counts[smallest]:,.0f} times the rows of {smallest!r}"
-        hint = "Train with --class-weight balanced, and judge by f1_macro, not by accuracy"
-        yield _finding("imbalance", data, 1, text, hint)
+def _of_classes(data: Digest, names: Sequence[str], mentions: Mentions) -> list[dict[str, Any]]:
+    rows = [int(np.argmax(data.labels == data.names.index(name))) for name in names[: mentions.show]]
+    return [{"rows": mentions.of(data, [row]), "count": 1} for row in rows]
 
 
 def _different_texts(data: Digest) -> dict[str, int]:
@@ -231,49 +204,21 @@ def _characters(data: Digest, mentions: Mentions) -> Iterator[Finding]:
 
 
 def _labels(first: Digest, other: Digest, mentions: Mentions) -> Iterator[Finding]:
-    if not len(first) or not len(other):
-        return
-    sides = (first.name, other.name)
-    if unknown := [name for name in other.counts if name not in first.names]:
-        rows = [int(np.argmax(other.labels == other.names.index(name))) for name in unknown[: mentions.show]]
-        yield Finding(
-            name="unknown-classes",
-            level="error",
-            data=sides,
-            count=len(unknown),
-            text=f"classes that {first.name} does not have: {_listed(unknown, other.counts)}",
-            hint="What was not trained on cannot be predicted: evaluate refuses such data",
-            items=[{"rows": mentions.of(other, [row]), "count": 1} for row in rows],
-        )
-    if missing := [name for name in first.counts if name not in other.names]:
-        yield Finding(
-            name="missing-classes",
-            level="warning",
-            data=sides,
-            count=len(missing),
-            text=f"no rows of classes that {first.name} has: {_listed(missing, first.counts)}",
-            hint="A score on it says nothing of them",
-        )
+    yield from label_findings(
+        first.counts,
+        other.counts,
+        data=(first.name, other.name),
+        rows="rows",
+        named=lambda names: _of_classes(other, names, mentions),
+    )
 
 
 def _naming(
     name: str, data: Digest, rows: np.ndarray[Any, np.dtype[np.int64]], text: str, hint: str, mentions: Mentions
 ) -> Finding:
     items = [{"rows": mentions.of(data, [row]), "count": 1} for row in rows[: mentions.show].tolist()]
-    return _finding(name, data, len(rows), text, hint, items=items)
-
-
-def _finding(
-    name: str, data: Digest, count: int, text: str, hint: str, *, level: Level = "warning", items: Any = ()
-) -> Finding:
-    return Finding(name=name, level=level, data=(data.name,), count=count, text=text, hint=hint, items=list(items))
+    return Finding(name=name, level="warning", data=(data.name,), count=len(rows), text=text, hint=hint, items=items)
 
 
 def _are(count: int) -> str:
     return "1 text is" if count == 1 else f"{count:,} texts are"
-
-
-def _listed(names: Sequence[str], counts: dict[str, int]) -> str:
-    """Return some classes with their rows."""
-    shown = [f"{name!r} ({counts[name]:,})" for name in names[:5]]
-    return ", ".join(shown) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

@@ -161,6 +161,8 @@ def _shifts(bound: int | float, numbers: Array, side: int) -> Array:
 
 def _erased(probability: float, u: dict[str, Array], height: int, width: int) -> Array:
     """Return the rectangles; where the paper draws again until one fits, a side that is too long is cut."""
+    if not probability:
+        return np.zeros((len(u["erasing"]), 4), np.int64)
     low, high = _ERASED_AREA
     area = (low + (high - low) * u["erased_area"]) * height * width
     aspect = np.exp(math.log(_ERASED_ASPECT) * (2 * u["erased_aspect"] - 1))

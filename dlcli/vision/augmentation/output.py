@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,7 +45,7 @@ class Output:
         self.resumed = resumed
         self._work = root / WORK
         self._done = _journal(self._work / _JOURNAL)
-        self._numbers = itertools.count()
+        self._numbers = count()
         self._made: set[str] = set()
         self._log: TextIO | None = None
 
@@ -101,9 +101,12 @@ class Output:
             (self.root / name).unlink(missing_ok=True)  # Of a source that is gone since the stop.
         if hasattr(os, "sync"):
             os.sync()
+        (self.root / SKIPPED).unlink(missing_ok=True)  # Of a stop just before the manifest.
         if skipped:
             write_text(self.root / SKIPPED, jsonl(skipped))
         write_text(self.root / MANIFEST, jsonl([header, *rows]))
+        # The settings last: while they stand, what was stopped goes on.
+        _remove_all(path for path in self._work.iterdir() if path.name != _SETTINGS)
         shutil.rmtree(self._work, ignore_errors=True)
 
     def close(self) -> None:
@@ -139,25 +142,26 @@ def opened(root: Path, settings: dict[str, Any], *, names: Collection[str], forc
     if root.exists() and not root.is_dir():
         raise SurroundingsError(f"{root} is a file, expected a folder", hint="Choose another OUT")
     work = root / WORK
-    begun = work.is_dir()
-    if root.is_dir() and any(root.iterdir()) and not begun:
+    begun = (work / _SETTINGS).is_file()
+    if not begun and (root / MANIFEST).is_file():
+        shutil.rmtree(work, ignore_errors=True)  # Stopped between its last two steps: it is finished.
+    if not begun and root.is_dir() and any(path.name != WORK for path in root.iterdir()):
         _require_ours(root, force=force)
-        _clear(root)
+        _remove_all(root.iterdir())
     with _locked(work):
-        resumed = begun and (work / _SETTINGS).is_file()
-        if resumed and not _same(work / _SETTINGS, settings):
+        if begun and not _same(work / _SETTINGS, settings):
             if not force:
                 what = f"{root} holds an augment that was stopped, with other settings or another source"
                 raise SurroundingsError(what, hint=f"Give the same, to go on. {_AGAIN}")
             _require_nothing_else(root, {*names, *_files(_journal(work / _JOURNAL).values())})
-            _clear(root, keep=WORK)
             (work / _JOURNAL).unlink(missing_ok=True)
-            resumed = False
-        if not resumed:
+            _remove_all(path for path in root.iterdir() if path.name != WORK)
+            begun = False
+        if not begun:
             write_text(work / _SETTINGS, json.dumps(settings))
-        for stale in work.glob("*.tmp"):
-            stale.unlink(missing_ok=True)
-        output = Output(root, resumed=resumed)
+        for pattern in (f"{WORK}/*.tmp", ".augmentation.*.tmp.jsonl", ".skipped.*.tmp.jsonl"):
+            _remove_all(root.glob(pattern))
+        output = Output(root, resumed=begun)
         try:
             yield output
         finally:
@@ -189,11 +193,12 @@ def _files(rows_of: Iterable[list[dict[str, Any]]]) -> Iterator[str]:
     return (row["file"] for rows in rows_of for row in rows)
 
 
-def _clear(root: Path, *, keep: str = "") -> None:
-    for path in list(root.iterdir()):
-        if path.name == keep:
-            continue
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+def _remove_all(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

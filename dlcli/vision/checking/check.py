@@ -273,9 +273,7 @@ def _of_classes(which: int, names: Sequence[str], mentions: Mentions) -> list[di
 def _warning(
     name: str, data: PictureDigest, count: int, text: str, hint: str, items: Sequence[dict[str, Any]] = ()
 ) -> Finding:
-    return Finding(
-        name=name, level="warning", data=(data.name,), count=count, text=text, hint=hint, items=list(items)
-    )
+    return Finding(name=name, level="warning", data=(data.name,), count=count, text=text, hint=hint, items=list(items))
 
 
 def _files_are(count: int) -> str:

@@ -17,7 +17,7 @@ from dlcli.vision.checking.pool import Pool
 from dlcli.vision.raw import BETWEEN, read_raw
 
 MANIFEST = "augmentation.jsonl"
-"""What `augment` writes into its folder: a line of settings, then one for each file (`sha256`, `source_sha256`, ...)."""
+"""What `augment` writes into its folder: a line of settings, then one for each file, with its and its source's hash."""
 _CHUNK = 256
 
 

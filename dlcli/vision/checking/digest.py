@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ from dlcli.core.progress import Progress
 from dlcli.errors import DataError
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.headers import EXTENSIONS, UNSUPPORTED_EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, Look, look_all, read_raw, shown
+from dlcli.vision.raw import BETWEEN, BadItem, Look, look_all, shown
 from dlcli.vision.read import LabelledPicture, scan_labelled
 from dlcli.vision.walk import Listing, listing, subfolders
 
@@ -208,8 +207,7 @@ def _number(digest: bytes) -> int:
 
 def settle_pixels(data: Sequence[PictureDigest]) -> None:
     """Decide by all pixels where files of other bytes have the same small picture and the same size."""
-    from dlcli.core.backend import tf
-    from dlcli.vision.decode import decode_native
+    from dlcli.vision.checking.native import native_pixels
 
     keys, pixel_keys = (np.concatenate([getattr(one, name) for one in data]) for name in ("keys", "pixel_keys"))
     order = np.lexsort((keys, pixel_keys))
@@ -219,7 +217,7 @@ def settle_pixels(data: Sequence[PictureDigest]) -> None:
 
     def hashed(place: tuple[PictureDigest, int]) -> int:
         one, row = place
-        pixels: Any = decode_native(tf.constant(read_raw(one.items[row])), channels=3).numpy()
+        pixels = native_pixels(one.items[row])
         return _number(hashlib.blake2b(pixels.tobytes() + repr(pixels.shape).encode(), digest_size=8).digest())
 
     for (one, row), key in zip(rows, parallel(hashed, rows), strict=True):

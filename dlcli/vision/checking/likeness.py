@@ -1,8 +1,8 @@
 """Pictures that look alike: every pair whose low frequencies agree, mirrored ones among them, then laid on each other.
 
-A picture is 32x32 shades of gray here. Its low frequencies (discrete cosine transform, as in pHash: Zauner 2010), all of
-about the same weight, are a vector of length one; a copy's has a high cosine with it, and of what was mirrored the odd
-columns have changed their sign alone, so that one product of matrices finds both. `registration.py` then decides.
+A picture is 32x32 shades of gray here. Its low frequencies (discrete cosine transform, as in pHash: Zauner 2010), all
+of about the same weight, are a vector of length one; a copy's has a high cosine with it, and of what was mirrored the
+odd columns have changed their sign alone, so that the same products find both. `registration.py` then decides.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from dlcli.core.parallel import parallel
 from dlcli.vision.checking import registration
@@ -28,9 +29,10 @@ _LIFT = 0.7
 _LEAST_DETAIL = 2.0
 # Of a sample of this size, each picture's likeness to its 0.5 % nearest tells how alike pictures of this data are.
 _SAMPLE, _NEAREST, _FEWEST_NEAREST = 2048, 200, 10
-# A copy may differ by this much (1 - correlation) where pictures are as unlike as photographs, whose 0.5 % nearest have a
-# cosine of 0.58 or less; by less where they are not: handwritten ones have 0.7 to 0.98.
-_MOST_DIFFERENCE, _PHOTOGRAPHS = 0.06, 0.58
+# A copy may differ by this much (1 - correlation) where pictures are as unlike as photographs, whose 0.5 % nearest
+# have a cosine under 0.58; by less where they are not, as of handwritten digits, which have 0.7 to 0.98; but by as much
+# as a JPEG of quality 90 differs.
+_MOST_DIFFERENCE, _LEAST_DIFFERENCE, _PHOTOGRAPHS = 0.06, 5e-4, 0.58
 # The cosine of a picture and its copy cropped by a tenth is over this in 19 of 20 cases (see docs/checking.md).
 _LEAST_COSINE = 0.64
 # Candidates of one picture that are looked at closely, the likest first.
@@ -91,8 +93,10 @@ def vectors(grays: Grays) -> Vectors:
         found[start : start + _COLUMNS][part.std((1, 2)) < _LEAST_DETAIL] = 0
     length = np.sqrt((found**2).sum((1, 2), keepdims=True))
     found /= np.maximum(length, 1e-6)
-    even, odd = found[:, :, 0::2].reshape(len(grays), -1), found[:, :, 1::2].reshape(len(grays), -1)
-    return Vectors(np.ascontiguousarray(even), np.ascontiguousarray(odd))
+    even, odd = (found[:, :, first::2] for first in (0, 1))
+    return Vectors(
+        *(np.ascontiguousarray(part.reshape(len(grays), part.shape[1] * part.shape[2])) for part in (even, odd))
+    )
 
 
 def near_duplicates(grays: Grays, *, advance: Any = None) -> Pairs:
@@ -109,12 +113,15 @@ def near_duplicates(grays: Grays, *, advance: Any = None) -> Pairs:
         the pairs, in the order of their rows.
     """
     found = vectors(grays)
-    allowed = tolerances(found)
     pairs: list[Pairs] = []
-    for rows, chunk in parallel(lambda start: _confirmed(start, grays, found, allowed), range(0, len(grays), _ROWS)):
-        pairs.append(chunk)
-        if advance is not None:
-            advance(rows)
+    # Threads of our own and of the matrix library at once take twice the time.
+    with threadpool_limits(1, user_api="blas"):
+        allowed = tolerances(found)
+        work = parallel(lambda start: _confirmed(start, grays, found, allowed), range(0, len(grays), _ROWS))
+        for rows, chunk in work:
+            pairs.append(chunk)
+            if advance is not None:
+                advance(rows)
     if not pairs:
         empty = np.empty(0, np.int64)
         return Pairs(empty, empty, np.empty(0, np.bool_), np.empty(0, np.float32))
@@ -134,8 +141,8 @@ def tolerances(found: Vectors) -> FloatArray:
             # The picture itself may be in the sample: one more.
             usual[start : start + _ROWS] = np.partition(cosines, -nearest - 1, axis=1)[:, -nearest - 1]
     unlike = np.clip((1 - usual) / (1 - _PHOTOGRAPHS), 0, 1)
-    found: FloatArray = (_MOST_DIFFERENCE * unlike**3).astype(np.float32)
-    return found
+    allowed: FloatArray = np.maximum(_LEAST_DIFFERENCE, _MOST_DIFFERENCE * unlike**3).astype(np.float32)
+    return allowed
 
 
 def _confirmed(start: int, grays: Grays, found: Vectors, allowed: FloatArray) -> tuple[int, Pairs]:

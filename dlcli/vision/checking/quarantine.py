@@ -14,7 +14,7 @@ from dlcli.vision.checking.mentions import Mark
 from dlcli.vision.raw import shown, split_item
 
 LIST = "quarantine.jsonl"
-"""A line for each finding about a picture: `file`, `finding`, `what`, and `copy`, null where there is nothing to copy."""
+"""A line for each finding about a picture: `file`, `finding`, `what`, and `copy`, null where nothing can be copied."""
 
 
 class Quarantine(NamedTuple):

@@ -42,6 +42,8 @@ def likeness(first: Grays, second: Grays, *, enough: Any) -> _Images:
     a, b = first.astype(np.float32), second.astype(np.float32)
     best = np.where(_details_agree(a, b), _correlation(a, b), 0)
     rows = np.flatnonzero(best < enough)
+    if not len(rows):
+        return best
     small_a, small_b = _halved(a[rows]), _halved(b[rows])
     where = _searched(small_a, small_b, _identity(len(rows)), steps=_FIRST_STEPS)
     hopeful = _correlation(small_a, _warped(small_b, where)) >= _HOPELESS
@@ -84,12 +86,13 @@ def _details(images: _Images) -> _Images:
 
 
 def _identity(count: int) -> _Images:
-    return np.tile(np.float32([1, 0, 1, 0]), (count, 1))
+    return np.tile(np.array([1, 0, 1, 0], np.float32), (count, 1))
 
 
 def _halved(images: _Images) -> _Images:
     count, size, _ = images.shape
-    return images.reshape(count, size // 2, 2, size // 2, 2).mean((2, 4))
+    found: _Images = images.reshape(count, size // 2, 2, size // 2, 2).mean((2, 4), dtype=np.float32)
+    return found
 
 
 def _correlation(a: _Images, b: _Images) -> _Images:
@@ -103,15 +106,17 @@ def _warped(images: _Images, where: _Images) -> _Images:
     """Resample (n, size, size) at scale and shift across, scale and shift down: (n, 4), of coordinates from -1 to 1."""
     size = images.shape[1]
     at = np.linspace(-1, 1, size, dtype=np.float32)
-    across, down = (_weights((at * where[:, n : n + 1] + where[:, n + 1 : n + 2] + 1) * (size - 1) / 2) for n in (0, 2))
-    return down @ images @ across.transpose(0, 2, 1)
+    across, down = (_weights((at * where[:, n : n + 1] + where[:, n + 1 : n + 2] + 1) / 2 * (size - 1)) for n in (0, 2))
+    found: _Images = (down @ images @ across.transpose(0, 2, 1)).astype(np.float32, copy=False)
+    return found
 
 
 def _weights(places: _Images) -> _Images:
     """Return matrices (n, size, size) that interpolate linearly at places (n, size); the border goes on outside."""
     size = places.shape[1]
     places = np.clip(places, 0, size - 1)
-    return np.maximum(0, 1 - np.abs(places[:, :, None] - np.arange(size, dtype=np.float32)))
+    found: _Images = np.maximum(0, 1 - np.abs(places[:, :, None] - np.arange(size, dtype=np.float32)))
+    return found
 
 
 def _searched(part: _Images, whole: _Images, where: _Images, *, steps: int) -> _Images:
@@ -119,7 +124,7 @@ def _searched(part: _Images, whole: _Images, where: _Images, *, steps: int) -> _
     count, size, _ = part.shape
     at = np.linspace(-1, 1, size, dtype=np.float32)
     # How firmly each of the six unknowns is held: the gain and the offset of the brightness hardly.
-    hold = np.diag(np.float32([1, 1, 1, 1, 0.01, 0.01])) * _DAMPING / 6
+    hold = np.diag(np.array([1, 1, 1, 1, 0.01, 0.01], np.float32)) * _DAMPING / 6
     for _ in range(steps):
         seen = _warped(whole, where)
         across = np.gradient(seen, axis=2) * ((size - 1) / 2 / where[:, 0])[:, None, None]

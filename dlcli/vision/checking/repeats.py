@@ -21,14 +21,16 @@ def duplicates(pool: Pool, which: int, mentions: Mentions) -> Iterator[Finding]:
     if same:
         count = sum(len(group) - 1 for group in same)
         bytes_ = sum(len(group) - len(set(pool.keys[group].tolist())) for group in same)
-        text = f"{_pictures(count)} {_repeat(count)} an earlier one exactly ({bytes_:,} of them the same file)"
+        text = f"{_pictures(count)} {_repeat(count)} an earlier one pixel for pixel ({bytes_:,} as the same file)"
         mentions.mark("duplicates", ((row, group[0]) for group in same for row in group[1:]))
         yield _finding("duplicates", (name,), count, text, _TWICE, items=_groups(pool, same, mentions))
     near = [_one_of_each(group, pool.pixel_keys) for group in pool.repeated(pool.groups, rows)]
     near = [group for group in near if len(group) > 1]
     if near:
         count = sum(len(group) - 1 for group in near)
-        text = f"{_pictures(count, 'more ')} {_repeat(count)} an earlier one nearly: as it is, mirrored or cropped"
+        text = (
+            f"{_pictures(count, 'more ')} {_repeat(count)} an earlier one but for encoding, size, light, mirror or crop"
+        )
         mentions.mark("near-duplicates", ((row, group[0]) for group in near for row in group[1:]))
         yield _finding("near-duplicates", (name,), count, text, _TWICE, items=_groups(pool, near, mentions))
 
@@ -46,7 +48,12 @@ def conflicts(pool: Pool, which: int, mentions: Mentions) -> Iterator[Finding]:
     near = [group for group in differing(pool.groups) if int(pool.groups[group[0]]) not in known]
     kinds: tuple[tuple[str, Level, list[list[int]], str], ...] = (
         ("conflicts", "error", same, "with more than one label"),
-        ("near-conflicts", "warning", near, "with more than one label, that are nearly the same"),
+        (
+            "near-conflicts",
+            "warning",
+            near,
+            "with more than one label, the same but for encoding, size, light, mirror or crop",
+        ),
     )
     for name, level, groups, text in kinds:
         if groups:
@@ -69,14 +76,14 @@ def leaks(pool: Pool, first: int, second: int, mentions: Mentions) -> Iterator[F
     exact = np.isin(pool.pixel_keys[shared], pool.pixel_keys[a.start : a.stop])
     same_file = int(np.isin(pool.keys[shared], pool.keys[a.start : a.stop]).sum())
     for name, rows, how in (
-        ("leaks", shared[exact].tolist(), f" exactly ({same_file:,} the same file)"),
-        ("near-leaks", shared[~exact].tolist(), " nearly: as they are, mirrored or cropped"),
+        ("leaks", shared[exact].tolist(), f"pixel for pixel ({same_file:,} as the same file)"),
+        ("near-leaks", shared[~exact].tolist(), "but for encoding, size, light, mirror or crop"),
     ):
         if rows:
             pairs = [(row, pool.nearest(row, a)) for row in rows]
             other = sum(pool.label(row) != pool.label(origin) for row, origin in pairs)
             are = "is" if len(rows) == 1 else "are"
-            text = f"{_pictures(len(rows))} of {len(b):,} {are} in {names[0]} too{how}; {other:,} with another label"
+            text = f"{_pictures(len(rows))} of {len(b):,} {are} in {names[0]} too, {how}; {other:,} with another label"
             if name == "leaks" and pool.data[first].path.samefile(pool.data[second].path):
                 text = f"it is the same data, {text}"
             mentions.mark(name, pairs)

@@ -16,14 +16,15 @@ from dlcli.core.parallel import parallel
 from dlcli.errors import DlcliError, printable
 
 # Pixels: a thumbnail, what is between tiles, around the sheet, and between findings.
-_TILE, _GAP, _MARGIN, _SPACE = 144, 14, 36, 30
+_TILE, _GAP, _MARGIN, _SPACE = 144, 14, 36, 18
 _COLUMNS = 8
-# Lines of 12 pixels under a thumbnail.
-_LINE, _LINES = 15, 2
+# Of text: a line under a thumbnail, the title, the band that names a finding; that with what is under it; a whole tile.
+_LINE, _TITLE, _BAND, _HEAD = 15, 44, 44, 58
+_CELL = _TILE + 6 + 2 * _LINE + _GAP
 # Tiles of one finding, and of a whole sheet: about 2,500 x 12,000 pixels at most.
 _MOST_TILES, _MOST_IN_ALL = 48, 400
 _PAPER, _INK, _PALE, _GRAY = (250, 250, 248), (32, 33, 36), (110, 113, 118), (222, 223, 225)
-_RED, _AMBER, _BAND = (190, 44, 40), (176, 112, 0), (238, 239, 236)
+_RED, _AMBER, _PANEL = (190, 44, 40), (166, 104, 0), (236, 237, 234)
 
 
 class Tile(NamedTuple):
@@ -89,12 +90,11 @@ def _thumbnails(items: Sequence[str]) -> dict[str, Image.Image]:
     if not items:
         return {}
     from dlcli.core.backend import tf
-    from dlcli.vision.decode import decode_native
-    from dlcli.vision.raw import read_raw
+    from dlcli.vision.checking.native import native_pixels
 
     def work(item: str) -> Image.Image | None:
         try:
-            image = Image.fromarray(decode_native(tf.constant(read_raw(item)), channels=3).numpy())
+            image = Image.fromarray(native_pixels(item))
         except (DlcliError, tf.errors.OpError):  # It has changed since it was checked.
             return None
         scale = _TILE / max(image.size)
@@ -110,36 +110,56 @@ def _thumbnails(items: Sequence[str]) -> dict[str, Image.Image]:
 def _painted(
     groups: Sequence[tuple[Finding, list[Tile]]], thumbnails: dict[str, Image.Image], title: str
 ) -> Image.Image:
-    width = 2 * _MARGIN + _COLUMNS * (_TILE + _GAP) - _GAP
-    rows = [_rows(tiles) for _, tiles in groups]
-    cell = _TILE + 6 + _LINES * _LINE + _GAP
-    height = 2 * _MARGIN + 44 + sum(64 + len(lines) * cell + _SPACE for lines in rows)
-    sheet = Image.new("RGB", (width, max(height, 160)), _PAPER)
+    blocks = [(finding, _rows(tiles)) for finding, tiles in groups]
+    places, bottom = _places(blocks)
+    width = 2 * _MARGIN + _width(_COLUMNS)
+    sheet = Image.new("RGB", (width, bottom + _MARGIN), _PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN - 8), _cut(pen, title, _font(22), width - 2 * _MARGIN), _INK, _font(22))
-    at = _MARGIN + 44
-    if not groups:
-        pen.text((_MARGIN, at), "Nothing was found that a picture could show.", _PALE, _font(15))
-    for (finding, _), lines in zip(groups, rows, strict=True):
-        color = _RED if finding.level == "error" else _AMBER
-        pen.rectangle((_MARGIN, at, width - _MARGIN, at + 44), _BAND)
-        pen.rectangle((_MARGIN, at, _MARGIN + 5, at + 44), color)
-        pen.text((_MARGIN + 16, at + 5), f"{finding.level}: {finding.name}", color, _font(15))
-        where = ", ".join(finding.data)
-        pen.text(
-            (_MARGIN + 16, at + 24), _cut(pen, f"{finding.text}   ({where})", _font(13), width - 100), _INK, _font(13)
-        )
-        at += 58
-        for line in lines:
-            for column, tile in enumerate(line):
-                if tile is not None:
-                    _paint_tile(sheet, pen, tile, thumbnails, (_MARGIN + column * (_TILE + _GAP), at))
-            at += cell
-        at += _SPACE
+    if not blocks:
+        pen.text((_MARGIN, _MARGIN + _TITLE), "Nothing was found that a picture could show.", _PALE, _font(15))
+    for (finding, rows), at in zip(blocks, places, strict=True):
+        _paint_head(pen, finding, at, _width(_columns(rows)))
+        for number, row in enumerate(rows):
+            for column, tile in enumerate(row):
+                x, y = at[0] + column * (_TILE + _GAP), at[1] + _HEAD + number * _CELL
+                _paint_tile(sheet, pen, tile, thumbnails, (x, y))
     return sheet
 
 
-def _rows(tiles: Sequence[Tile]) -> list[list[Tile | None]]:
+def _places(blocks: Sequence[tuple[Finding, list[list[Tile]]]]) -> tuple[list[tuple[int, int]], int]:
+    """Return where each finding goes, and where the last one ends: two of few tiles stand beside each other."""
+    places = []
+    x, y, bottom = 0, _MARGIN + _TITLE, _MARGIN + _TITLE + 2 * _LINE
+    for _, rows in blocks:
+        if x and x + _columns(rows) > _COLUMNS:
+            x, y = 0, bottom
+        places.append((_MARGIN + x * (_TILE + _GAP), y))
+        bottom = max(bottom, y + _HEAD + len(rows) * _CELL + _SPACE)
+        x += _columns(rows)
+    return places, bottom
+
+
+def _columns(rows: Sequence[Sequence[Tile]]) -> int:
+    """Return over how many columns a finding goes: half of the sheet, or all of it."""
+    return _COLUMNS // 2 if max(map(len, rows)) <= _COLUMNS // 2 and len(rows) == 1 else _COLUMNS
+
+
+def _width(columns: int) -> int:
+    return columns * (_TILE + _GAP) - _GAP
+
+
+def _paint_head(pen: ImageDraw.ImageDraw, finding: Finding, at: tuple[int, int], width: int) -> None:
+    (x, y), color = at, _RED if finding.level == "error" else _AMBER
+    pen.rectangle((x, y, x + width, y + _BAND), _PANEL)
+    pen.rectangle((x, y, x + 5, y + _BAND), color)
+    pen.text((x + 16, y + 5), f"{finding.level}: {finding.name}", color, _font(15))
+    data = finding.data[-1]
+    text = finding.text if finding.text.startswith(data) else f"{data}: {finding.text}"
+    pen.text((x + 16, y + 24), _cut(pen, text, _font(13), width - 32), _INK, _font(13))
+
+
+def _rows(tiles: Sequence[Tile]) -> list[list[Tile]]:
     """Lay tiles into rows; pictures that belong together are not parted by the end of a row."""
     together: list[list[Tile]] = []
     for tile in tiles:
@@ -147,7 +167,7 @@ def _rows(tiles: Sequence[Tile]) -> list[list[Tile | None]]:
             together[-1].append(tile)
         else:
             together.append([tile])
-    rows: list[list[Tile | None]] = [[]]
+    rows: list[list[Tile]] = [[]]
     for group in together:
         if len(rows[-1]) + len(group) > _COLUMNS:
             rows.append([])
@@ -160,8 +180,9 @@ def _paint_tile(
 ) -> None:
     x, y = at
     image = thumbnails.get(tile.item)
-    if tile.joined:  # A bridge to the picture that it repeats.
-        pen.rectangle((x - _GAP, y + _TILE // 2 - 2, x, y + _TILE // 2 + 2), _PALE)
+    if tile.joined:  # One strip with the picture that it repeats.
+        pen.rectangle((x - _GAP, y, x, y + _TILE - 1), _GRAY)
+        pen.rectangle((x - _GAP + 3, y + _TILE // 2 - 1, x - 4, y + _TILE // 2 + 1), _PALE)
     pen.rectangle((x, y, x + _TILE - 1, y + _TILE - 1), _GRAY)
     if image is None:
         lines = textwrap.wrap(tile.note, 20)[:7]
