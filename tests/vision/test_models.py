@@ -142,6 +142,11 @@ def test_what_is_given_beats_what_fits() -> None:
     assert ImageModelConfig(model="cnn", pooling="mean").resolved_model().hidden_units == ()
 
 
+@pytest.mark.parametrize("given", ["16", 16, [16], (16,)])
+def test_one_size_is_a_list_of_one(given: Any) -> None:
+    assert ImageModelConfig(filters=given).filters == (16,)
+
+
 def test_norm_position() -> None:
     """Behind a relu the normalisation gets nothing negative; before it, it does, and the convolution needs no bias."""
     for position, signs in (("pre", True), ("post", False)):
