@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from dlcli.core.progress import Progress
 from dlcli.errors import DataError
 from dlcli.resources import resolve_input
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.headers import Header
 from dlcli.vision.raw import BadItem, look_all, require_good
 from dlcli.vision.read import LabelledPicture, parts_of, scan_labelled
 
@@ -31,8 +31,7 @@ class _Looked:
         items: paths, or numbers in an archive.
         labels: one for each item.
         digests: equal for equal files.
-        sizes: how many pictures have which height and width, upright.
-        gray: how many are grayscale.
+        headers: what each says of itself.
         bad: what is wrong with the others.
     """
 
@@ -40,16 +39,17 @@ class _Looked:
     items: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    gray: int = 0
+    headers: list[Header] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
 
     def without(self, bad: Iterable[BadRow]) -> None:
         """Leave out pictures that turned out to be bad."""
         gone = {one.item for one in bad if isinstance(one, BadItem)}
         kept = [number for number, item in enumerate(self.items) if item not in gone]
-        for values in (self.items, self.labels, self.digests):
-            values[:] = [values[number] for number in kept]
+        self.items = [self.items[number] for number in kept]
+        self.labels = [self.labels[number] for number in kept]
+        self.digests = [self.digests[number] for number in kept]
+        self.headers = [self.headers[number] for number in kept]
 
 
 def read_corpus(
@@ -135,8 +135,7 @@ def _look_at(path: Path, columns: ImageDataConfig, *, part: str, skip_bad: bool,
         found.items.append(row.item)
         found.labels.append(row.label)
         found.digests.append(look.digest.hex())
-        found.sizes[look.header.size] += 1
-        found.gray += look.header.is_gray
+        found.headers.append(look.header)
     if skip_bad:
         _leave_out(found, progress)
     require_good(found.bad if not skip_bad else [])
@@ -167,9 +166,10 @@ def _records(bad: Iterable[BadRow]) -> list[dict[str, Any]]:
 
 def _settings(found: _Looked) -> dict[str, Any]:
     """Return the size and the colours that fit the pictures."""
-    (size, count), *_ = found.sizes.most_common(1)
-    fits = count == found.sizes.total() and max(size) <= _SIDE
+    sizes = {header.size for header in found.headers}
+    size = next(iter(sizes))
+    fits = len(sizes) == 1 and max(size) <= _SIDE
     return {
         "image_size": size if fits else (_SIDE, _SIDE),
-        "color": "grayscale" if found.gray == found.sizes.total() else "rgb",
+        "color": "grayscale" if all(header.is_gray for header in found.headers) else "rgb",
     }

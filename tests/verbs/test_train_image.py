@@ -271,6 +271,17 @@ class TestBadPictures:
         assert skipped["file"].endswith(name)
         assert record(Path("o"))["data"]["training"] + record(Path("o"))["data"]["validation"] == 20
 
+    def test_what_is_left_out_does_not_decide_on_size_and_colours(self, dlcli: Command, folder: Path) -> None:
+        from dlcli.core.progress import Silent
+        from dlcli.vision.config import ImageDataConfig
+        from dlcli.vision.corpus import read_corpus
+
+        (folder / "1" / "cut.jpg").write_bytes((SHAPES / "circle" / "000.jpg").read_bytes()[:500])
+        how = {"val": None, "columns": ImageDataConfig(), "val_split": 0.2, "seed": 0, "progress": Silent()}
+        corpus = read_corpus(folder, skip_bad=True, **how)
+        assert [one["kind"] for one in corpus.skipped] == ["damaged"]
+        assert corpus.settings == {"image_size": (8, 8), "color": "grayscale"}
+
     def test_one_that_breaks_while_it_is_trained_on(self, dlcli: Command, folder: Path) -> None:
         (folder / "1" / "cut.jpg").write_bytes((SHAPES / "circle" / "000.jpg").read_bytes()[:500])
         flags = ("--model", "linear", "--epochs", "1", "--image-size", "8", "--cache", "none", "--out", "o")
