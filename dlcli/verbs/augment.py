@@ -63,8 +63,8 @@ class AugmentConfig(AugmentationConfig):
     )
     preview: Path | None = option(
         None,
-        "Draw some pictures and what would be done to them (without operations, what --augment book does) into this file, "
-        "and write nothing else.",
+        "Draw some pictures and what would be done to them (without operations, what --augment book does) into this "
+        "file, and write nothing else.",
         metavar="PNG",
     )
     skip_bad: bool = option(False, "Go on without pictures that cannot be read, and list them in skipped.jsonl.")
@@ -223,9 +223,9 @@ def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list
 
     found, parts = find(source)
     if found.unsupported:
-        count = sum(found.unsupported.values())
-        kinds = ", ".join(sorted(found.unsupported)[:_NAMED])
-        progress.warn(f"{count:,} files that are no pictures are not written ({kinds})")
+        kinds = ", ".join(f"{count:,} {ending}" for ending, count in found.unsupported.most_common(_NAMED))
+        more = " ..." if len(found.unsupported) > _NAMED else ""
+        progress.warn(f"not written, since they are no pictures that can be read: {kinds}{more}")
     progress.begin(f"looking at {source}", total=len(found.pictures))
     good: list[str] = []
     bad = list(found.bad)
@@ -277,7 +277,8 @@ def _copy_all(
         progress.advance(len(_files(source, config)))
         if isinstance(done, BadItem):
             bad.append(done)
-            progress.warn(done.message)
+            if config.skip_bad:  # Else one error names them all.
+                progress.warn(done.message)
             continue
         output.note(source.name, done.rows)
         rows += done.rows

@@ -307,7 +307,9 @@ def test_a_bad_picture_stops_and_is_named_or_skipped_and_listed(
 ) -> None:
     content, what = BAD[name]
     (photos / "cat" / name).write_bytes(content)
-    refused(dlcli("augment", photos, "out", *BOOK, "--copies", 1), 3, f"cat/{name}", what, "--skip-bad")
+    outcome = dlcli("augment", photos, "out", *BOOK, "--copies", 1)
+    refused(outcome, 3, f"cat/{name}", what, "--skip-bad")
+    assert outcome.err.count(name) == 1
     assert not (tmp_path / "out" / "augmentation.jsonl").exists()
     result = done(dlcli("augment", photos, "out", *BOOK, "--copies", 1, "--skip-bad", "--json"))
     assert (result["pictures"], result["originals"], result["copies"]) == (6, 6, 6)
@@ -339,7 +341,7 @@ def test_what_is_hidden_or_no_picture_is_left_where_it_is(dlcli: Command, photos
     (photos / "cat" / "notes.txt").write_text("x")
     outcome = dlcli("augment", photos, "out", *BOOK, "--copies", 1)
     assert outcome.code == 0
-    assert "1 files that are no pictures are not written (.txt)" in outcome.err
+    assert "not written, since they are no pictures that can be read: 1 .txt" in outcome.err
     assert len(snapshot(tmp_path / "out")) == 13
 
 
