@@ -167,6 +167,10 @@ def _check_pictures(config: CheckConfig, paths: Sequence[Path], progress: Progre
 
     if config.contact_sheet is not None:
         require_free_file(config.contact_sheet, option="--contact-sheet", endings=(".png",), force=config.force)
+        for path in paths:
+            if config.contact_sheet.resolve().is_relative_to(path.resolve()):
+                what = f"--contact-sheet: {config.contact_sheet} lies in {path}: it would be taken for a picture of it"
+                raise UsageError(what, hint="Put it elsewhere")
     if config.quarantine is not None:
         quarantine.require_usable(config.quarantine, paths, force=config.force)
     report = check_pictures(

@@ -285,6 +285,9 @@ def test_contact_sheet(dlcli: Command, photos: Path, tmp_path: Path) -> None:
     assert (sheet == (250, 0, 0)).all(axis=2).sum() == 6 * 144 * 144
     assert dlcli("check", "photos", "--contact-sheet", "found.png").code == 5
     assert dlcli("check", "photos", "--contact-sheet", "found.jpg").code == 2
+    outcome = dlcli("check", "photos", "--contact-sheet", "photos/cat/found.png")
+    assert (outcome.code, "lies in photos" in outcome.lines[-1]) == (2, True)
+    assert not Path("photos/cat/found.png").exists()
     assert dlcli("check", "photos", "--contact-sheet", "found.png", "--force", "--show", "0").code == 3
 
 
