@@ -16,6 +16,7 @@ from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError
+from dlcli.vision.archives import archives_in
 from dlcli.vision.checking.likeness import FloatArray, colors
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.headers import EXTENSIONS, UNSUPPORTED_EXTENSIONS
@@ -136,7 +137,9 @@ def _scanned(found: PictureDigest, columns: ImageDataConfig, part: str) -> Itera
 
 
 def _take_in_listing(found: PictureDigest) -> None:
-    if not found.path.is_dir():
+    if not found.path.is_dir() or archives_in(
+        found.path
+    ):  # Archives are what is read, and nothing that is passed over.
         return
     found.listing = listing(found.path)
     found.listing.pictures.clear()
