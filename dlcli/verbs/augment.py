@@ -62,7 +62,10 @@ class AugmentConfig(AugmentationConfig):
         None, "Threads; without it as many as processors. Files do not depend on it.", ge=1, le=256
     )
     preview: Path | None = option(
-        None, "Draw some pictures and what would be done to them into this file, and write nothing else.", metavar="PNG"
+        None,
+        "Draw some pictures and what would be done to them (without operations, what --augment book does) into this file, "
+        "and write nothing else.",
+        metavar="PNG",
     )
     skip_bad: bool = option(False, "Go on without pictures that cannot be read, and list them in skipped.jsonl.")
     force: bool = option(False, "Replace what augment wrote to OUT, or the file of --preview.")
@@ -129,6 +132,9 @@ def augment(config: AugmentConfig, progress: Progress) -> AugmentResult:
     """
     from dlcli.core.folders import require_exists
 
+    if not config.active and config.preview is not None and config.augment is None:
+        progress.note("no operation was given: this is what --augment book does")
+        config = config.model_copy(update={"augment": "book"})
     if not config.active:
         hint = "Give a preset, such as --augment book, or operations, such as --rotation 40"
         raise UsageError("nothing is to be changed: expected at least one operation", hint=hint)

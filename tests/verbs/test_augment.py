@@ -419,3 +419,11 @@ def test_a_preview_is_a_picture_and_nothing_else(dlcli: Command, photos: Path, t
     refused(dlcli("augment", photos, "--preview", "grid.png", *BOOK), 5, "grid.png exists already", "--force")
     refused(dlcli("augment", photos, "--preview", "photos/grid.png", *BOOK), 5, "lies in SRC")
     done(dlcli("augment", photos, "--preview", "grid.png", *BOOK, "--force", "--json"))
+
+
+def test_a_preview_needs_no_operation(dlcli: Command, photos: Path) -> None:
+    outcome = dlcli("augment", photos, "--preview", "grid.png")
+    assert outcome.code == 0, outcome.err
+    assert "this is what --augment book does" in outcome.err
+    with Image.open("grid.png") as grid:
+        assert min(grid.size) > 100

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from dlcli.vision.checking.likeness import near_duplicates, tolerances, vectors
+from dlcli.vision.checking.likeness import _of_same_colors, colors, near_duplicates, tolerances, vectors
 from dlcli.vision.checking.registration import likeness
 from vision.photographs import copies, cropped, photograph, reencoded
 
@@ -95,3 +95,21 @@ def test_a_part_is_laid_on_the_whole() -> None:
     assert likeness(b, a, enough=enough)[0] > 0.95
     assert likeness(a, a, enough=enough)[0] == pytest.approx(1)
     assert likeness(a, gray(photograph(4))[None], enough=enough)[0] < 0.5
+
+
+def test_shapes_of_other_colours_are_no_copies() -> None:
+    """Gray shows no difference between them; a gray copy of either is one."""
+    plain = np.full((32, 32, 3), (200, 40, 160), np.uint8)
+    plain[8:20, 10:26] = (60, 220, 90)
+    other = plain[:, :, [1, 0, 2]].copy()
+    other[8:20, 10:26] = (90, 100, 250)
+    lighter = np.minimum(plain * 1.1, 255).astype(np.uint8)
+    pixels = np.stack([plain, other, lighter, plain[:, ::-1], np.repeat(plain.mean(2, keepdims=True), 3, 2)])
+    found = colors(pixels.astype(np.uint8))
+    none = np.zeros(1, np.bool_)
+
+    def same(first: int, second: int, mirrored: np.ndarray) -> bool:
+        return bool(_of_same_colors(found[[first]], found[[second]], mirrored)[0])
+
+    assert [same(0, second, none) for second in (1, 2, 4)] == [False, True, True]
+    assert same(0, 3, ~none) and not same(1, 3, ~none)

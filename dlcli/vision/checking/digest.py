@@ -16,6 +16,7 @@ from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError
+from dlcli.vision.checking.likeness import FloatArray, colors
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.headers import EXTENSIONS, UNSUPPORTED_EXTENSIONS
 from dlcli.vision.raw import BETWEEN, BadItem, Look, look_all, shown
@@ -44,6 +45,7 @@ class PictureDigest:
         keys: hash of each picture's bytes, int64 (n,).
         pixel_keys: hash of each picture's pixels, int64 (n,).
         grays: each picture in shades of gray, uint8 (n, SIDE, SIDE).
+        colours: its colours, as `likeness.colors` gives them.
         labels: place of each one's label in `names`, int64 (n,).
         names: the labels, in the order in which they came.
         sizes: height and width, upright, int64 (n, 2).
@@ -64,6 +66,7 @@ class PictureDigest:
     keys: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     pixel_keys: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     grays: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, SIDE, SIDE), np.uint8))
+    colours: FloatArray = field(default_factory=lambda: np.empty((0, 4, 4, 2), np.float32))
     labels: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     names: list[str] = field(default_factory=list)
     sizes: IntArray = field(default_factory=lambda: np.empty((0, 2), np.int64))
@@ -158,7 +161,7 @@ def _decode(found: PictureDigest, looks: Sequence[tuple[LabelledPicture, Look]],
 
     config = ImagePipelineConfig(image_size=(SIDE, SIDE), color="rgb")
     codes: dict[str, int] = {}
-    labels, keys, pixel_keys, sizes, grays = [], [], [], [], []
+    labels, keys, pixel_keys, sizes, grays, colours = [], [], [], [], [], []
     for chunk in chunks(looks, _CHUNK):
         pixels, bad = decode_items([picture.item for picture, _ in chunk], config, progress=progress)
         found.bad += bad
@@ -173,11 +176,12 @@ def _decode(found: PictureDigest, looks: Sequence[tuple[LabelledPicture, Look]],
             size = b"%d %d" % seen.header.size
             pixel_keys.append(_number(hashlib.blake2b(pixels[row].tobytes() + size, digest_size=8).digest()))
         grays.append(_gray(pixels[good]))
+        colours.append(colors(pixels[good]))
     found.names = list(codes)
     found.labels, found.keys, found.pixel_keys = (np.array(x, np.int64) for x in (labels, keys, pixel_keys))
     found.sizes = np.array(sizes, np.int64).reshape(-1, 2)
     if grays:
-        found.grays = np.concatenate(grays)
+        found.grays, found.colours = np.concatenate(grays), np.concatenate(colours)
 
 
 def _note(found: PictureDigest, picture: LabelledPicture, seen: Look) -> None:

@@ -46,8 +46,10 @@ class Pool:
 
         rows = np.sort(first)
         progress.begin("comparing", len(rows))
-        grays = np.concatenate([one.grays for one in self.data])[rows]
-        pairs = near_duplicates(grays, advance=progress.advance)
+        grays, colours = (
+            np.concatenate([getattr(one, name) for one in self.data])[rows] for name in ("grays", "colours")
+        )
+        pairs = near_duplicates(grays, colours, advance=progress.advance)
         ends = (self.groups[rows[pairs.first]], self.groups[rows[pairs.second]])
         for a, b in zip(rows[pairs.first].tolist(), rows[pairs.second].tolist(), strict=True):
             self._partners.setdefault(int(self.groups[a]), []).append(b)
