@@ -58,8 +58,9 @@ def sizes(model: str, size: tuple[int, int]) -> dict[str, Any]:
 _TRAINED: dict[str, Any] = {"epochs": 10, "batch_size": 128, "lr": 0.001, "schedule": "one-cycle", "patience": 0}
 
 TRAINING_DEFAULTS: dict[str, dict[str, Any]] = {
-    "linear": _TRAINED,
-    "mlp": _TRAINED,
+    "linear": _TRAINED | {"lr": 0.005},
+    # MNIST after five epochs: 97.5 % with batches of 128 and 0.001; after ten: 98.3 % as here.
+    "mlp": _TRAINED | {"batch_size": 64, "lr": 0.002},
     # MNIST after three epochs: 98.6 % with batches of 128, 0.001 and dropout of 0.5, 99.2 % as here.
     "cnn": _TRAINED | {"batch_size": 64, "lr": 0.002},
     "cnn-bn": _TRAINED | {"lr": 0.003},
