@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def _stderr_kept() -> Iterator[None]:
-    """Send what is written to file descriptor 2, by C++ too, to a file; show it when the block fails."""
+    """Send what is written to file descriptor 2, by C++ too, to a file; show it when the block fails, not after Ctrl-C."""
     try:
         saved = os.dup(2)
     except OSError:  # There is no stderr to keep.
@@ -26,7 +26,7 @@ def _stderr_kept() -> Iterator[None]:
         os.dup2(file.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(saved, 2)
             file.seek(0)
             sys.stderr.write(file.read().decode("utf-8", "replace"))

@@ -30,10 +30,14 @@ def parallel(work: Callable[[_Work], _Done], items: Iterable[_Work], *, threads:
     """
     count = threads or min(8, os.cpu_count() or 1)
     waiting: deque[Any] = deque()
-    with ThreadPoolExecutor(count) as pool:
+    pool = ThreadPoolExecutor(count)
+    try:
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        # After Ctrl-C only what has begun is waited for.
+        pool.shutdown(cancel_futures=True)

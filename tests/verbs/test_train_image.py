@@ -191,6 +191,7 @@ class TestAnswers:
             (["SHAPES", "--text-column", "a"], 2, "--text-column is for texts, and the run is of pictures"),
             (["nowhere"], 2, "nowhere does not exist"),
             (["broken.jpg"], 3, "broken.jpg"),
+            (["broken.jpg", "--json"], 3, "broken.jpg"),
         ],
     )
     def test_what_cannot_be_answered(
