@@ -85,7 +85,9 @@ class PredictResult(Result):
         if self.out is not None:
             super().write(stream, as_json=as_json)
         elif as_json:
-            first = next(rows, None)  # Before the head: of data that is bad at its start, not half an object is written.
+            first = next(
+                rows, None
+            )  # Before the head: of data that is bad at its start, not half an object is written.
             rows = itertools.chain([] if first is None else [first], rows)
             head = self.model_dump_json(by_alias=True, include={"schema_", "run", "labels"}).removesuffix("}")
             stream.write(f'{head},"predictions":[')
