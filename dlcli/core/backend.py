@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def _stderr_kept() -> Iterator[None]:
-    """Send what is written to file descriptor 2, by C++ too, to a file; show it when the block fails, not on Ctrl-C."""
+    """Send what is written to file descriptor 2 to a file; show it when the block fails, but not after Ctrl-C."""
     try:
         saved = os.dup(2)
     except OSError:  # There is no stderr to keep.

@@ -63,8 +63,8 @@ class AugmentConfig(AugmentationConfig):
     )
     preview: Path | None = option(
         None,
-        "Draw some pictures and what would be done to them (without operations, what --augment book does) into this "
-        "file, and write nothing else.",
+        "Draw some pictures and what would be done to them (without operations: by --augment book) into this file, and "
+        "write nothing else.",
         metavar="PNG",
     )
     skip_bad: bool = option(False, "Go on without pictures that cannot be read, and list them in skipped.jsonl.")

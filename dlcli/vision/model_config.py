@@ -93,7 +93,7 @@ class ImageModelConfig(LayerConfig):
     )
     pooling: Literal["flatten", "max", "mean"] | None = option(
         None,
-        "How the last feature maps become one row: every number, or the largest or mean of each map; without it max "
+        "How the last feature maps become one row: every number, or the largest or mean of each map; without it mean "
         "for resnet, else flatten.",
     )
     norm_position: Literal["pre", "post"] | None = option(

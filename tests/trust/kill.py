@@ -65,15 +65,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="rounds (default 50)")
     parser.add_argument("--seed", type=int, default=None, help="of the random moments (default: the clock)")
     parser.add_argument("--data", type=Path, default=REVIEWS, help="CSV to train on (default: the sample reviews)")
+    parser.add_argument("--only", default="", help="of the settings, those whose label has this in it")
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
     chance = random.Random(seed)
     print(f"seed {seed}; dlcli train-text {options.data}, train-image {SHAPES}, {' '.join(COMMON)} ...")
     with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as name:
         folder = Path(name)
-        references = [
-            _uninterrupted(options.data, folder, number, label) for number, label in enumerate([*SETTINGS, *PICTURES])
-        ]
+        labels = [label for label in (*SETTINGS, *PICTURES) if options.only in label]
+        references = [_uninterrupted(options.data, folder, number, label) for number, label in enumerate(labels)]
         same = 0
         for number in range(options.kills):
             stop = _Stop.draw(chance, references[number % len(references)])
