@@ -156,7 +156,9 @@ def _rows(config: PredictConfig, record: RunRecord) -> Iterator[tuple[str, dict[
         yield from ((text, {name: text}) for text in config.text)
     elif str(config.data) == _STDIN:
         config.require_fitting(record)
-        yield from ((line, {name: line}) for line in _stdin_lines(config.encoding or "utf-8"))
+        lines = _stdin_lines(config.encoding or "utf-8")
+        # An empty text is a text, an empty path is none.
+        yield from ((line, {name: line}) for line in lines if line or record.domain == "text")
     elif config.data is not None:
         yield from config.unlabelled(record, resolve_input(config.data))
 

@@ -100,6 +100,9 @@ def read_corpus(
         "settings": _settings(found),
     }
     if held_out is not None:
+        known = set(found.digests)
+        if shared := sum(digest in known for digest in held_out.digests):
+            progress.warn(f"{shared:,} of {len(held_out.items):,} validation pictures are in the training data too")
         return Corpus(
             training=Side(items=found.items, labels=labels),
             validation=Side(

@@ -181,7 +181,7 @@ class TestAnswers:
     def test_one_picture_and_paths_on_stdin(self, dlcli: Command, shapes: Path) -> None:
         picture = SHAPES / "circle" / "000.jpg"
         one = read_csv(dlcli("predict", shapes, picture).out)
-        piped = read_csv(dlcli("predict", shapes, "-", stdin=f"{picture}\n").out)
+        piped = read_csv(dlcli("predict", shapes, "-", stdin=f"{picture}\n\n").out)
         assert one == piped
 
     @pytest.mark.parametrize(
@@ -296,6 +296,12 @@ class TestBadPictures:
         assert outcome.code == 3
         assert "12 pictures cannot be used" in outcome.err
         assert "bad-09.png" in outcome.err and "bad-10.png" not in outcome.err and "and 2 more" in outcome.err
+
+    def test_validation_pictures_that_are_trained_on_too(self, dlcli: Command, folder: Path) -> None:
+        flags = ("--model", "linear", "--epochs", "1", "--val", folder, "--out", "o")
+        outcome = dlcli("train-image", folder, *flags)
+        assert outcome.code == 0, outcome.err
+        assert "20 of 20 validation pictures are in the training data too" in outcome.err
 
     def test_equal_pictures_stay_on_one_side(self, dlcli: Command, folder: Path) -> None:
         for name in "01":
