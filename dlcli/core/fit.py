@@ -19,7 +19,7 @@ from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import DrawnInputs, Inputs
-from dlcli.core.forward import AHEAD, naming_bad_items, row_numbers
+from dlcli.core.forward import ahead, naming_bad_items, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.metrics import METRICS, undefined
@@ -335,7 +335,7 @@ class Targets:
         """Return (inputs, targets) or (inputs, targets, weights) for batches of row numbers."""
         numbers = row_numbers(batches)
         both = tf.data.Dataset.zip((self.inputs.dataset(numbers), numbers.map(self._of)))
-        return both.map(lambda inputs, targets: (inputs, *targets)).prefetch(AHEAD)
+        return ahead(both.map(lambda inputs, targets: (inputs, *targets)))
 
     def _of(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         labels = tf.gather(self.labels, rows)

@@ -17,7 +17,7 @@ from dlcli.core.domain import Inputs
 # Items that go through a model together, or fewer where each is so large that they would have more cells than this.
 _BATCH, _MOST_CELLS = 512, 2**21
 # Batches made ahead of the step that takes them.
-AHEAD = 4
+_AHEAD = 4
 # Batches whose row numbers Python hands over together: each crossing costs a third of a millisecond.
 _TOGETHER = 64
 
@@ -41,7 +41,7 @@ class Forward:
     def batches(self, inputs: Inputs) -> Batches:
         """Cut inputs into batches, for several calls of `answer`."""
         numbers = self._cut(inputs) if len(inputs) else []
-        return Batches(numbers=numbers, source=inputs, inputs=inputs.dataset(row_numbers(numbers)).prefetch(AHEAD))
+        return Batches(numbers=numbers, source=inputs, inputs=ahead(inputs.dataset(row_numbers(numbers))))
 
     def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
         return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
@@ -54,6 +54,17 @@ class Forward:
             for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
                 found[rows] = self._call(batch).numpy()
         return found
+
+
+def ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Make a dataset's batches a few ahead of the step that takes them.
+
+    Without autotuning, which has nothing to choose here: its thread looks at longer and longer intervals, and the end
+    of an epoch waited for it, up to a minute.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_AHEAD).with_options(options)
 
 
 def _batch_size(model: keras.Model) -> int:
