@@ -16,7 +16,7 @@ import filelock
 
 from dlcli.core.files import commit
 from dlcli.core.progress import Progress
-from dlcli.core.transfer import Remote, Transfer, in_words
+from dlcli.core.transfer import FetchError, Remote, Transfer, in_words
 from dlcli.errors import SurroundingsError, Terminated
 
 
@@ -112,6 +112,22 @@ def exclusive(path: Path, progress: Progress, *, doing: str = "fetching") -> Ite
 def lock_of(path: Path) -> Path:
     """Return the file that `exclusive` locks."""
     return path.with_name(f".{path.name}.lock")
+
+
+@contextlib.contextmanager
+def naming_mirrors(command: str, *, mirror: str) -> Iterator[None]:
+    """Say in the hint of what could not be fetched that there are mirrors.
+
+    Args:
+        command: which takes `--mirror`.
+        mirror: the one that was given, if any: then there is nothing to say.
+    """
+    try:
+        yield
+    except FetchError as error:
+        if not mirror:
+            error.hint = f"{error.hint}. From a mirror: {command} --mirror URL"
+        raise
 
 
 def _vouched(remote: Remote, path: Path, found: str) -> bool:
