@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -51,7 +51,12 @@ class FinetuneConfig(
         False,
         "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
     )
-    epochs: int = option(10, "Train for this many passes over the data; without it what fits the data.", ge=1)
+    resize: Literal["stretch", "letterbox", "crop"] = option(
+        "crop",
+        "How a picture of another shape gets the size: its largest middle part, as most bases were trained; stretched; "
+        "or whole, with black bars.",
+    )
+    epochs: int = option(20, "Train for this many passes over the data; without it what fits the data.", ge=1)
     schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")
     patience: int = option(
         0,
