@@ -180,11 +180,9 @@ def _read(config: FinetuneConfig, progress: Progress) -> Corpus:
 
 
 def _auto(config: FinetuneConfig) -> Any:
-    from dlcli.core.devices import Auto
     from dlcli.vision import base_choice
 
-    kinds = ("cpu", "gpu") if base_choice.choose(config.take(BaseConfig)).bfloat16 else ()
-    return Auto(bfloat16=kinds, features=("amx_bf16", "avx512_bf16"))
+    return base_choice.choose(config.take(BaseConfig)).auto
 
 
 def _make_domain(config: FinetuneConfig) -> Any:
