@@ -10,6 +10,7 @@ from dlcli.core.backend import keras
 from dlcli.errors import UsageError
 from dlcli.vision import weights as files
 from dlcli.vision.bases import Base
+from dlcli.vision.stored_weights import snake_case
 
 # Of ImageNet's pixels from 0 to 1, by channel: red, green, blue (keras.applications.imagenet_utils).
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -96,7 +97,7 @@ def _name_as_first(model: keras.Model) -> None:
     numbered: dict[str, list[tuple[int, Any]]] = {}
     for layer in model.layers:
         kind, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
-        if kind == files.snake_case(type(layer).__name__):
+        if kind == snake_case(type(layer).__name__):
             numbered.setdefault(kind, []).append((int(number or 0), layer))
     for kind, layers in numbered.items():
         for place, (_, layer) in enumerate(sorted(layers, key=lambda pair: pair[0])):
