@@ -184,7 +184,7 @@ def _listed(base: Base) -> list[tuple[str, str]]:
         ("name", base.name),
         ("title", base.title),
         ("input", f"{base.default_size}x{base.default_size}, at least {base.smallest_size}x{base.smallest_size}"),
-        ("size", f"{base.parameters / 1e6:.1f} million parameters, {in_words(4 * base.parameters)} in float32"),
+        ("size", f"{base.parameters:,} parameters, {in_words(4 * base.parameters)}"),
         ("blocks", ", ".join(base.blocks)),
         ("licence", base.licence),
         ("citation", base.citation),

@@ -10,6 +10,7 @@ from typing import Any
 
 from dlcli.core.backend import keras
 from dlcli.errors import ModelError, UsageError
+from dlcli.vision.networks import headless
 
 # Layers that run code which stands in the file, or beside it.
 _UNSAFE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
@@ -99,17 +100,18 @@ def _name_of(part: dict[str, Any]) -> str:
 
 
 def without_head(model: keras.Model, *, source: Path) -> keras.Model:
-    """Return a model up to the feature maps that its head pools or flattens.
+    """Return a model up to the features that its head takes.
 
     Args:
-        model: of one picture of fixed size and three channels.
+        model: of one colour picture of a fixed size.
         source: where it comes from, for errors.
 
     Returns:
-        a model with the same layers: pictures in, (batch, height, width, channels) out.
+        a model with the same layers: up to what the last pooling or flattening takes that has weights behind it; the
+        whole model where there is none.
 
     Raises:
-        ModelError: it takes something else, or has no such place.
+        ModelError: it takes something else.
     """
     shape: list[int | None] = list(model.inputs[0].shape) if len(model.inputs) == 1 else []
     if len(shape) != 4 or shape[-1] != 3 or None in shape[1:]:
@@ -119,15 +121,13 @@ def without_head(model: keras.Model, *, source: Path) -> keras.Model:
             f"got {given}",
             hint="Train or save it for colour pictures (--color rgb)",
         )
-    if len(model.outputs) == 1 and len(model.outputs[0].shape) == 4:
-        return model
-    for layer in reversed(model.layers):
-        if isinstance(layer, _POOLINGS) and len(layer.input.shape) == 4:
-            return keras.Model(model.inputs, layer.input, name=model.name)
-    raise ModelError(
-        f"{source} cannot be a base: it has no layer that flattens or pools feature maps, before which its head begins",
-        hint="Save the model without its head",
-    )
+    cut = headless(model)
+    weighted = False
+    for layer in reversed(cut.layers):
+        if isinstance(layer, _POOLINGS) and weighted and len(cut.outputs[0].shape) == 2:
+            return keras.Model(cut.inputs, layer.input, name=model.name)
+        weighted = weighted or bool(layer.weights)
+    return cut
 
 
 def _shown(shape: Any) -> str:

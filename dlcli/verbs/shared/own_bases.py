@@ -197,14 +197,16 @@ def _described(model: Any, like: Base | None, *, name: str, title: str, preproce
     from dlcli.vision.own_models import blocks_of
 
     height, width = model.inputs[0].shape[1:3]
+    maps = model.outputs[0].shape
+    # As small as still leaves one pixel of feature maps; features without pixels say nothing of smaller pictures.
+    smallest = -(-min(height, width) // min(maps[1:3])) if len(maps) == 4 else min(height, width)
     return Base(
         name=name,
         title=title,
         file=f"{name}.keras",
         preprocessing=preprocessing,
-        default_size=height,
-        # As small as still leaves one pixel of feature maps.
-        smallest_size=-(-min(height, width) // min(model.outputs[0].shape[1:3])),
+        default_size=max(height, width),
+        smallest_size=smallest,
         feature_layer=model.outputs[0]._keras_history.operation.name,
         blocks=like.blocks if like else blocks_of(model),
         parameters=model.count_params(),
