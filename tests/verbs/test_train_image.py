@@ -329,7 +329,8 @@ class TestBadPictures:
         assert words in outcome.lines[-1]
         assert not Path("o").exists()
 
-    def test_binary_class_mode_is_for_two_classes(self, dlcli: Command) -> None:
-        outcome = dlcli("train-image", SHAPES, "--class-mode", "binary", "--out", "o")
-        assert outcome.code == 3
-        assert "--class-mode binary is for two classes" in outcome.lines[-1]
+    @pytest.mark.parametrize("form", ["--class-mode binary", "--loss binary_crossentropy"])
+    def test_the_binary_forms_are_for_two_classes(self, dlcli: Command, form: str) -> None:
+        outcome = dlcli("train-image", SHAPES, *form.split(), "--out", "o")
+        assert outcome.code == 2
+        assert f"{form} is for two classes" in outcome.lines[-1]
