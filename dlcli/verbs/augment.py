@@ -12,7 +12,7 @@ from pydantic import Field
 from dlcli.core.config import Names, option
 from dlcli.core.folders import PARTS
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, SurroundingsError, Terminated, UsageError, nearest
+from dlcli.errors import DataError, Terminated, UsageError, nearest
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
@@ -298,8 +298,8 @@ def _preview(config: AugmentConfig, source: Path, path: Path, progress: Progress
 
     require_free_file(path, option="--preview", endings=(".png", ".jpg", ".jpeg", ".webp"), force=config.force)
     if path.resolve().is_relative_to(source.resolve()):
-        raise SurroundingsError(
-            f"{path} lies in SRC: it would be taken for one of its pictures", hint="Put it elsewhere"
+        raise UsageError(
+            f"--preview: {path} lies in SRC: it would be taken for one of its pictures", hint="Put it elsewhere"
         )
     found, parts = find(source)
     sources = plan(source, found.pictures, parts=parts, augmented=config.parts, copies=1, format="png")
