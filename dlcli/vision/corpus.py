@@ -91,7 +91,7 @@ def read_corpus(
     elif "val" in parts_of(path):
         held_out = _look_at(path, columns, part="val", skip_bad=skip_bad, progress=progress)
 
-    names = dataset.label_names(found.labels)
+    names = dataset.label_names(found.labels, where=found.source)
     labels = dataset.label_ids(found.labels, names, where=found.source)
     fingerprint = dataset.fingerprint(found.digests, found.labels)
     about: dict[str, Any] = {
@@ -111,7 +111,7 @@ def read_corpus(
             fingerprint=dataset.fingerprint([fingerprint, *held_out.digests], ["", *held_out.labels]),
             **about,
         )
-    parts = dataset.split(found.digests, labels, names, share=val_split, seed=seed)
+    parts = dataset.split(found.digests, labels, names, share=val_split, seed=seed, where=found.source)
 
     def side(rows: IntArray) -> Side:
         return Side(items=[found.items[row] for row in rows], labels=labels[rows])
