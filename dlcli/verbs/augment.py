@@ -171,6 +171,7 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
     from dlcli.vision.augmentation.manifest import MANIFEST
     from dlcli.vision.augmentation.output import opened
     from dlcli.vision.augmentation.plan import plan
+    from dlcli.vision.raw import bad_pictures
 
     begun = time.monotonic()
     _require_apart(source, out)
@@ -178,7 +179,7 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
     sources = plan(source, good, parts=parts, augmented=config.parts, copies=config.copies, format=config.format)
     header = _recipe(config).header() | config.model_dump(include={"copies", "originals", "format", "parts"})
     settings = header | {"source": str(source.resolve())}
-    names = {name for one in sources for name in _files(one, config)}
+    names = {name for one in sources for name in one.files(originals=config.originals)}
     with opened(out, settings, names=names, force=config.force) as output:
         if output.resumed:
             progress.note(f"going on with the augment that was stopped in {out}")
@@ -190,7 +191,7 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
             raise
         bad += damaged
         if damaged and not config.skip_bad:
-            raise _bad_pictures(bad, hint="Repair or delete them, or add --skip-bad; what is done is kept")
+            raise bad_pictures(bad, hint="Repair or delete them, or add --skip-bad; what is done is kept")
         output.finish(rows, header, [_skipped(one, source) for one in bad])
     return AugmentResult(
         data=config.data,
@@ -219,7 +220,7 @@ def _require_apart(source: Path, out: Path) -> None:
 def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list[str], list[BadRow], list[str]]:
     """Return the pictures whose headers are good, what is wrong with others, and the parts of the folder."""
     from dlcli.vision.augmentation.plan import find
-    from dlcli.vision.raw import BadItem, look_all
+    from dlcli.vision.raw import BadItem, bad_pictures, look_all
 
     found, parts = find(source)
     if found.unsupported:
@@ -236,7 +237,7 @@ def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list
         else:
             good.append(look.item)
     if bad and not config.skip_bad:
-        raise _bad_pictures(bad, hint="Repair or delete them, or add --skip-bad")
+        raise bad_pictures(bad, hint="Repair or delete them, or add --skip-bad")
     if not good:
         raise DataError(f"{source}: none of the {len(bad):,} pictures can be read", hint="See dlcli check")
     if bad:
@@ -244,21 +245,9 @@ def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list
     return good, bad, parts
 
 
-def _bad_pictures(bad: Sequence[BadRow], *, hint: str) -> DataError:
-    """Return an error that names the first bad pictures; all are counted."""
-    named = "; ".join(one.message for one in bad[:_NAMED])
-    more = f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
-    return DataError(f"{len(bad):,} bad: {named}{more}" if len(bad) > 1 else named, hint=hint)
-
-
 def _skipped(bad: BadRow, source: Path) -> dict[str, str]:
     name = str(bad.source)
     return {"source": name.removeprefix(f"{source}/"), "kind": bad.kind, "what": bad.what}
-
-
-def _files(source: Source, config: AugmentConfig) -> tuple[str, ...]:
-    """Return the names of the files that a source becomes."""
-    return ((source.name,) if config.originals else ()) + source.copies
 
 
 def _copy_all(
@@ -274,7 +263,7 @@ def _copy_all(
     bad: list[BadRow] = []
     reused = 0
     for source, done in zip(sources, parallel(copier, sources, threads=config.workers), strict=True):
-        progress.advance(len(_files(source, config)))
+        progress.advance(len(source.files(originals=config.originals)))
         if isinstance(done, BadItem):
             bad.append(done)
             if config.skip_bad:  # Else one error names them all.

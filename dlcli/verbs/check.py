@@ -118,7 +118,7 @@ class CheckResult(Result):
             parts.append(f"contact sheet: {self.contact_sheet}")
         if self.quarantine:
             parts.append(
-                f"quarantine: {counted(self.quarantine['files'], 'copy').replace('copys', 'copies')} in "
+                f"quarantine: {counted(self.quarantine['files'], 'copy', 'copies')} in "
                 f"{self.quarantine['path']}, reasons in {self.quarantine['list']}; the data is as it was"
             )
         parts.append(f"{counted(self.errors, 'error')}, {counted(self.warnings, 'warning')}")

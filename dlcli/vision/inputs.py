@@ -12,7 +12,7 @@ from dlcli.core.progress import Silent
 from dlcli.errors import DlcliError
 from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
 from dlcli.vision.augmentation.engine import Augmentation
-from dlcli.vision.augmentation.mixing import mix
+from dlcli.vision.augmentation.mixing import draw, mix
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.pixels import decode_items
 from dlcli.vision.raw import require_good
@@ -116,5 +116,5 @@ class AugmentedInputs(PictureInputs):
 
     def shares(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return how much of each picture of a batch is its own, float32 (rows,)."""
-        blank: np.ndarray[Any, Any] = np.zeros((len(rows), *self.pixels.shape[1:3], 1), np.uint8)
-        return mix(blank, rows, self.epoch, self.mixing, seed=self.seed)[1]
+        height, width = self.pixels.shape[1:3]
+        return draw(rows, self.epoch, self.mixing, seed=self.seed, height=height, width=width).shares

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
 from dlcli.core.quiet import quiet_libraries
 from dlcli.vision.config import ImagePipelineConfig
-from dlcli.vision.decode import decode_batch
+from dlcli.vision.decode import decode_batch, decode_native
 from dlcli.vision.headers import BadPicture, read_header
-from dlcli.vision.raw import BadItem, read_raw
+from dlcli.vision.raw import BadItem, damaged, read_raw
 
 Pixels = npt.NDArray[np.uint8]
 # Enough that a call's own cost is small; few enough that the encoded bytes of all threads stay small beside the pixels.
@@ -62,6 +62,27 @@ def graph_of(config: ImagePipelineConfig) -> Any:
     )
 
 
+@cache
+def native_graph(channels: int) -> Any:
+    """Return `decode_native` compiled: a scalar string to pixels of the picture's own size."""
+    return tf.function(
+        lambda data: decode_native(data, channels=channels),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+
+
+def native_pixels(item: str) -> Pixels:
+    """Decode a picture in its own size: uint8 (height, width, 3).
+
+    Raises:
+        BadItem: it cannot be read.
+        tf.errors.OpError: it cannot be decoded.
+    """
+    pixels: Pixels = native_graph(3)(tf.constant(read_raw(item))).numpy()
+    return pixels
+
+
 def _fill(pixels: Pixels, chunk: list[tuple[int, str]], graph: Any) -> list[BadItem]:
     """Decode a chunk into its places; where that fails, one picture after the other."""
     bad: dict[int, BadItem] = {}
@@ -92,10 +113,7 @@ def _decode_one(pixels: Pixels, row: int, item: str, content: bytes, graph: Any)
     try:
         pixels[row] = graph(tf.constant([content])).numpy()[0]
     except tf.errors.OpError:
-        header = read_header(content)
-        name = "WebP" if header.format == "webp" else header.format.upper()
-        what = f"a damaged {name}: it says {header.width}x{header.height} pixels, and ends early or cannot be decoded"
-        return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
+        return damaged(item, read_header(content))
     return None
 
 

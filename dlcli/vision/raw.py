@@ -55,17 +55,34 @@ class Look(NamedTuple):
     """16 bytes of BLAKE2b over the encoded picture: equal for equal files."""
 
 
-def require_good(bad: Sequence[BadRow]) -> None:
-    """Raise what is wrong with pictures, if anything is: all in one line, the first ones by name."""
+def bad_pictures(bad: Sequence[BadRow], *, hint: str = "") -> DataError:
+    """Return what is wrong with pictures, at least one, in one line: the first ones by name, all counted.
+
+    Args:
+        bad: what is wrong with each.
+        hint: what to do next; without it, for a single one its own.
+    """
     if len(bad) == 1:
-        raise bad[0]
+        return DataError(bad[0].message, hint=hint) if hint else bad[0]
+    named = "; ".join(one.message for one in bad[:_MOST_NAMED])
+    more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
+    return DataError(
+        f"{len(bad):,} pictures cannot be used: {named}{more}",
+        hint=hint or "dlcli check names them all; mend or delete them, or train with --skip-bad",
+    )
+
+
+def require_good(bad: Sequence[BadRow]) -> None:
+    """Raise what is wrong with pictures, if anything is."""
     if bad:
-        named = "; ".join(one.message for one in bad[:_MOST_NAMED])
-        more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
-        raise DataError(
-            f"{len(bad):,} pictures cannot be used: {named}{more}",
-            hint="dlcli check names them all; mend or delete them, or train with --skip-bad",
-        )
+        raise bad_pictures(bad)
+
+
+def damaged(item: str, header: Header) -> BadItem:
+    """Return what is wrong with a picture whose header is good and that the decoder gave up."""
+    name = "WebP" if header.format == "webp" else header.format.upper()
+    what = f"a damaged {name}: it says {header.width}x{header.height} pixels, and ends early or cannot be decoded"
+    return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
 
 
 def shown(path: str) -> str:

@@ -100,6 +100,6 @@ def _names_data(row: dict[str, Any]) -> bool:
     return "excerpt" not in row and str(row.get("where", "")).startswith(row["data"])
 
 
-def counted(count: int, thing: str) -> str:
-    """Return `no errors`, `1 error`, `2 errors`."""
-    return f"1 {thing}" if count == 1 else f"{count or 'no'} {thing}s"
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return `no errors`, `1 error`, `2 errors`; `many` where it is not `one` with an s."""
+    return f"1 {one}" if count == 1 else f"{count or 'no'} {many or one + 's'}"

@@ -46,7 +46,7 @@ class Copier:
     def _copy(self, source: Source) -> Done:
         data = read_raw(source.item)
         digest = hashlib.sha256(data).hexdigest()
-        files = ((source.name,) if self._originals else ()) + source.copies
+        files = source.files(originals=self._originals)
         if (rows := self._output.rows_of(source.name, digest, files)) is not None:
             return Done(rows, True)
         recipe = self._recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +13,18 @@ from dlcli.vision.augmentation.philox import Array, uniforms
 
 # The stream of its own, so that mixing changes no draw of the augmentation.
 _STREAM = 1
+
+
+class Mixture(NamedTuple):
+    """How the pictures of a batch are mixed.
+
+    Attributes:
+        shares: float32 (n,), how much of each is its own.
+        boxes: rows and columns of the rectangle that comes from the other one; None where the two are blended.
+    """
+
+    shares: Array
+    boxes: list[Any]
 
 
 def mix(images: Array, items: Array, epoch: int, config: MixingConfig, *, seed: int) -> tuple[Array, Array]:
@@ -33,23 +46,35 @@ def mix(images: Array, items: Array, epoch: int, config: MixingConfig, *, seed: 
         label's weight is the share, that of picture n - 1 - i's label the rest.
     """
     images = np.ascontiguousarray(images if images.dtype == np.uint8 else np.clip(np.rint(images), 0, 255), np.uint8)
-    out, shares = images.copy(), np.ones(len(images), np.float32)
+    drawn = draw(items, epoch, config, seed=seed, height=images.shape[1], width=images.shape[2])
+    out = images.copy()
+    for number, (share, box) in enumerate(zip(drawn.shares, drawn.boxes, strict=True)):
+        other = images[len(images) - 1 - number]
+        if box is not None:
+            out[number][box] = other[box]
+        elif share < 1:
+            cv2.addWeighted(images[number], float(share), other, 1 - float(share), 0, out[number])
+    return out, drawn.shares
+
+
+def draw(items: Array, epoch: int, config: MixingConfig, *, seed: int, height: int, width: int) -> Mixture:
+    """Draw how the pictures of a batch are mixed; see `mix`."""
+    count = len(items)
+    shares = np.ones(count, np.float32)
+    boxes: list[Any] = [None] * count
     if not config.mixes:
-        return out, shares
+        return Mixture(shares, boxes)
     u = uniforms(np.asarray(items), 4, seed=seed, epoch=epoch, stream=_STREAM)
-    cut = (u[:, 0] < 0.5) if config.mixup and config.cutmix else np.full(len(images), bool(config.cutmix))
+    cut = (u[:, 0] < 0.5) if config.mixup and config.cutmix else np.full(count, bool(config.cutmix))
     kept = np.where(cut, _beta(u[:, 1], config.cutmix), _beta(u[:, 1], config.mixup))
-    for number in range(len(images)):
-        other = len(images) - 1 - number
-        if other == number:
+    for number in range(count):
+        if number == count - 1 - number:
             continue
         if cut[number]:
-            shares[number] = _paste(out[number], images[other], kept[number], u[number, 2:])
+            boxes[number], shares[number] = _rectangle(float(kept[number]), u[number, 2:], height, width)
         else:
             shares[number] = kept[number]
-            share = float(shares[number])
-            cv2.addWeighted(images[number], share, images[other], 1 - share, 0, out[number])
-    return out, shares
+    return Mixture(shares, boxes)
 
 
 def _beta(u: Array, alpha: float | None) -> Array:
@@ -62,12 +87,11 @@ def _beta(u: Array, alpha: float | None) -> Array:
     return found
 
 
-def _paste(picture: Array, other: Array, kept: float, centre: Array) -> float:
-    """Paste a rectangle of `other` into `picture`; return the share of the picture's area that is left of it."""
-    height, width = picture.shape[:2]
+def _rectangle(kept: float, centre: Array, height: int, width: int) -> tuple[tuple[slice, slice], float]:
+    """Return a rectangle of 1 - `kept` of the area, cut at the edge, and the share of the area beside it."""
     ratio = math.sqrt(1 - kept)
     row, column = float(centre[0]) * height, float(centre[1]) * width
     top, bottom = (round(min(max(row + side * ratio * height / 2, 0), height)) for side in (-1, 1))
     left, right = (round(min(max(column + side * ratio * width / 2, 0), width)) for side in (-1, 1))
-    picture[top:bottom, left:right] = other[top:bottom, left:right]
-    return 1.0 - float((bottom - top) * (right - left)) / float(height * width)
+    share = 1 - (bottom - top) * (right - left) / (height * width)
+    return (slice(top, bottom), slice(left, right)), share

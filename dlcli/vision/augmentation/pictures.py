@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import struct
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from PIL import Image
 from dlcli.vision.augmentation.philox import Array
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.headers import BadPicture, Header, read_header
-from dlcli.vision.raw import BadItem
+from dlcli.vision.raw import BadItem, damaged
 
 FileFormat = Literal["jpeg", "png", "webp", "bmp"]
 ENDINGS: dict[str, str] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "bmp": ".bmp"}
@@ -74,26 +73,19 @@ def _by_pillow(data: bytes, header: Header) -> Array | None:
     return found if found.ndim == 3 else found[:, :, None]
 
 
-def _by_graph(item: str, data: bytes, header: Header, size: tuple[int, int] | None, resize: str) -> Array:
+def _by_graph(item: str, data: bytes, header: Header, size: tuple[int, int] | None, resize: Any) -> Array:
     from dlcli.core.backend import tf
+    from dlcli.vision.pixels import graph_of, native_graph
 
-    graph = _graph("grayscale" if header.is_gray else "rgb", size, resize)
+    config = ImagePipelineConfig(image_size=size, resize=resize, color="grayscale" if header.is_gray else "rgb")
     try:
-        found: Array = graph(tf.constant(data)).numpy()
+        if size is None:
+            found: Array = native_graph(config.channels)(tf.constant(data)).numpy()
+        else:
+            found = graph_of(config)(tf.constant([data])).numpy()[0]
     except tf.errors.OpError:
-        what = f"a damaged {header.format} picture of {header.width}x{header.height} pixels"
-        raise BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it") from None
+        raise damaged(item, header) from None
     return found
-
-
-@functools.cache
-def _graph(color: Literal["rgb", "grayscale"], size: tuple[int, int] | None, resize: Any) -> Any:
-    from dlcli.core.backend import tf
-    from dlcli.vision.decode import decode, decode_native
-
-    config = ImagePipelineConfig(image_size=size, resize=resize, color=color)
-    one = (lambda data: decode_native(data, channels=config.channels)) if size is None else lambda d: decode(d, config)
-    return tf.function(one, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def encode_picture(picture: Array, format: FileFormat, *, quality: int) -> bytes:

@@ -41,6 +41,10 @@ class Source(NamedTuple):
         """What its draws depend on: 64 bits of its name's SHA-256, so that no other picture changes them."""
         return key_of(self.name)
 
+    def files(self, *, originals: bool) -> tuple[str, ...]:
+        """Return the names of the files that it becomes."""
+        return ((self.name,) if originals else ()) + self.copies
+
 
 def key_of(name: str) -> int:
     """Return what the draws for a source depend on, by its name in the manifest."""

@@ -215,7 +215,7 @@ def _number(digest: bytes) -> int:
 
 def settle_pixels(data: Sequence[PictureDigest]) -> None:
     """Decide by all pixels where files of other bytes have the same small picture and the same size."""
-    from dlcli.vision.checking.native import native_pixels
+    from dlcli.vision.pixels import native_pixels
 
     keys, pixel_keys = (np.concatenate([getattr(one, name) for one in data]) for name in ("keys", "pixel_keys"))
     order = np.lexsort((keys, pixel_keys))

@@ -90,7 +90,7 @@ def _thumbnails(items: Sequence[str]) -> dict[str, Image.Image]:
     if not items:
         return {}
     from dlcli.core.backend import tf
-    from dlcli.vision.checking.native import native_pixels
+    from dlcli.vision.pixels import native_pixels
 
     def work(item: str) -> Image.Image | None:
         try:
