@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -74,22 +74,46 @@ class Domain(Protocol):
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
         """Learn the pipeline from the training items and build the model for it."""
 
-    def adopt(self, pipeline: Any, items: Sequence[str], progress: Progress) -> Inputs:
-        """Return the training inputs where pipeline and model are those of a finished run."""
+    def adopt(
+        self, pipeline: Any, model: Any, items: Sequence[str], labels: np.ndarray[Any, Any], progress: Progress
+    ) -> Fitted:
+        """Make the training items ready for the pipeline and the model of a finished run."""
 
 
-class Fitted(Protocol):
-    """What `Domain.fit` returns: a pipeline, an uncompiled model with an output a class, and the training inputs."""
-
-    pipeline: Pipeline
-    model: Any
-    inputs: Inputs
+def _nothing(progress: Progress) -> None:
+    """Do nothing."""
 
 
 @dataclass(kw_only=True)
-class FromRun:
-    """A `Fitted` of which nothing was learnt: pipeline and model are those of a finished run."""
+class Fitted:
+    """What a training begins with.
+
+    Attributes:
+        pipeline: what the run keeps of how raw items become the input of `whole`.
+        model: what is trained: uncompiled, with an output a class.
+        inputs: the training items, as `model` takes them.
+        labels: label ids, one for each of `inputs`.
+        encoder: makes other items ready for `model`; without it the pipeline does.
+        whole: the model that the run keeps, where `model` is only its upper part.
+        layer_lr: factors on the learning rate of single layers, by name.
+        origin: what the training begins with besides its data, such as the hash of a pretrained base: a resume wants
+            the same.
+        prepare: does what takes long and can be gone on with, once there is a run: features of a frozen base.
+    """
 
     pipeline: Pipeline
     model: Any
     inputs: Inputs
+    labels: np.ndarray[Any, Any]
+    encoder: Callable[[Sequence[str]], Inputs] | None = None
+    whole: Any = None
+    layer_lr: Mapping[str, float] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Progress], None] = _nothing
+
+    def __post_init__(self) -> None:
+        self.whole = self.whole or self.model
+
+    def encode(self, items: Sequence[str]) -> Inputs:
+        """Make other items than those of the training ready for `model`."""
+        return self.encoder(items) if self.encoder else self.pipeline.encode(items)

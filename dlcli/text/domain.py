@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 
-from dlcli.core.backend import keras
+from dlcli.core.domain import Fitted
 from dlcli.core.progress import Progress
 from dlcli.core.run import RunRecord
 from dlcli.errors import UsageError
@@ -25,15 +24,6 @@ from dlcli.text.vectors import read_vectors
 def variants(record: RunRecord, count: int) -> NoReturn:
     """Refuse test-time augmentation: texts are not drawn."""
     raise UsageError("--tta is for pictures, and the run is of texts")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittedText:
-    """The pipeline of the training texts, the model for it, and the texts as ids."""
-
-    pipeline: TextPipeline
-    model: keras.Model
-    inputs: EncodedTexts
 
 
 class TextDomain:
@@ -62,7 +52,7 @@ class TextDomain:
         self.output = output
         self.unlabelled = unlabelled
 
-    def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> FittedText:
+    def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
         """Count the n-grams of the training texts and build the model for them."""
         kind = "words" if self.pipeline.ordered else "n-grams"
         progress.begin(f"reading the {kind} of {len(items):,} texts")
@@ -79,12 +69,14 @@ class TextDomain:
             output=self.output,
             vectors=self._vectors(pipeline, items, progress),
         )
-        return FittedText(pipeline=pipeline, model=model, inputs=inputs)
+        return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels)
 
-    def adopt(self, pipeline: TextPipeline, items: Sequence[str], progress: Progress) -> EncodedTexts:
+    def adopt(
+        self, pipeline: TextPipeline, model: Any, items: Sequence[str], labels: np.ndarray[Any, Any], progress: Progress
+    ) -> Fitted:
         """Return the training texts as ids of another run's pipeline."""
         progress.begin(f"reading {len(items):,} texts")
-        return pipeline.encode(items)
+        return Fitted(pipeline=pipeline, model=model, inputs=pipeline.encode(items), labels=labels)
 
     def _vectors(self, pipeline: TextPipeline, items: Sequence[str], progress: Progress) -> np.ndarray[Any, Any] | None:
         """Read or learn the vectors of the vocabulary's words: float32 (words, dim), NaN where there is none."""

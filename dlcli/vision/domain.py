@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlcli.core.backend import keras
+from dlcli.core.domain import Fitted
 from dlcli.core.progress import Progress
 from dlcli.core.run import RunRecord
 from dlcli.errors import UsageError
@@ -51,15 +50,6 @@ def variants(record: RunRecord, count: int) -> Callable[[PictureInputs], Iterato
     return drawn
 
 
-@dataclass(frozen=True, kw_only=True)
-class FittedPictures:
-    """The pipeline, the model for it, and the training pictures."""
-
-    pipeline: PicturePipeline
-    model: keras.Model
-    inputs: PictureInputs
-
-
 class PictureDomain:
     """Pictures: paths of files in, pixels to the model.
 
@@ -92,12 +82,10 @@ class PictureDomain:
         self.seed = seed
         self.output = output
 
-    def fit(
-        self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress
-    ) -> FittedPictures:
+    def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
         """Decode the training pictures and build the model for them."""
         pipeline = PicturePipeline(self.pipeline)
-        inputs = self.adopt(pipeline, items, progress)
+        inputs = self._decoded(pipeline, items, progress)
         height, width, channels = pipeline.shape
         model = models.build(
             self.model,
@@ -108,10 +96,21 @@ class PictureDomain:
             seed=self.seed,
             output=self.output,
         )
-        return FittedPictures(pipeline=pipeline, model=model, inputs=inputs)
+        return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels)
 
-    def adopt(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> PictureInputs:
-        """Return the training pictures as a pipeline decodes them."""
+    def adopt(
+        self,
+        pipeline: PicturePipeline,
+        model: Any,
+        items: Sequence[str],
+        labels: np.ndarray[Any, Any],
+        progress: Progress,
+    ) -> Fitted:
+        """Return the training pictures as another run's pipeline decodes them."""
+        inputs = self._decoded(pipeline, items, progress)
+        return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels)
+
+    def _decoded(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> PictureInputs:
         progress.begin(f"decoding {len(items):,} pictures", len(items))
         pipeline.place = self.cache
         pixels = pipeline.pixels(items, progress)

@@ -170,18 +170,18 @@ def _train(
         if placement.jit:
             # Each shape is compiled anew, for seconds.
             fitted.inputs.widths = bucket_widths(fitted.inputs.lengths)
+        if fitted.layer_lr:
+            config = config.model_copy(update={"layer_lr": _layer_lr(fitted, config)})
         record = _record(task, config, corpus, fitted, placement)
         if start is not None:
             record.data["start"] = start.record.hashes[MODEL]
         record.seconds = time.perf_counter() - started
-        training = fit.Labelled(inputs=fitted.inputs, labels=corpus.training.labels)
+        training = fit.Labelled(inputs=fitted.inputs, labels=fitted.labels)
         fit.require_possible(fitted.model, training, corpus.validation.labels, config)
         trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
         if curve is not None:
             return find_lr(trial, curve, progress)
-        validation = fit.Labelled(
-            inputs=fitted.pipeline.encode(corpus.validation.items), labels=corpus.validation.labels
-        )
+        validation = fit.Labelled(inputs=fitted.encode(corpus.validation.items), labels=corpus.validation.labels)
         if open_run is None:
             return rehearse(trial, validation, progress)
         with open_run(record) as run:
@@ -190,6 +190,7 @@ def _train(
             with _saying_how_to_go_on(task, run, progress):
                 fitted.pipeline.save(run.pipeline)
                 run.keep_skipped(corpus.skipped)
+                fitted.prepare(progress)
                 trained = fit.train(
                     fitted.model,
                     training,
@@ -229,12 +230,13 @@ def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: 
             "fingerprint": corpus.fingerprint,
             "training": len(corpus.training.items),
             "validation": len(corpus.validation.items),
+            **fitted.origin,
         },
         machine=devices.describe(),
         device=placement.device,
         model={
             "name": config.model,
-            "parameters": int(fitted.model.count_params()),
+            "parameters": int(fitted.whole.count_params()),
             "outputs": "probabilities" if output_activation(config) == "softmax" else "scores",
             "precision": placement.precision,
             "jit": placement.jit,
@@ -248,7 +250,6 @@ def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, placement: Plac
     domain = task.make_domain(config)
     if start is None:
         return domain.fit(corpus.training.items, corpus.training.labels, len(corpus.names), progress)
-    from dlcli.core.domain import FromRun
     from dlcli.core.losses import output_activation
 
     if start.labels != corpus.names:
@@ -265,8 +266,13 @@ def _fitted(task: Task, config: Any, corpus: Corpus, start: Any, placement: Plac
             f"--from: the model of {start.path} computes in {precision}, not in {placement.precision}",
             hint=f"Give --precision {precision}",
         )
-    inputs = domain.adopt(start.pipeline, corpus.training.items, progress)
-    return FromRun(pipeline=start.pipeline, model=start.model, inputs=inputs)
+    return domain.adopt(start.pipeline, start.model, corpus.training.items, corpus.training.labels, progress)
+
+
+def _layer_lr(fitted: Fitted, config: Any) -> str:
+    """Return the factors on the learning rate that the domain and the user want; the user's come first."""
+    factors = {**fitted.layer_lr, **config.layer_factors()}
+    return ",".join(f"{name}={factor:g}" for name, factor in factors.items())
 
 
 def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config: Any, progress: Progress) -> None:
@@ -279,7 +285,7 @@ def _finish(run: Run, fitted: Fitted, trained: Trained, validation: Any, config:
     run.plots.mkdir(exist_ok=True)
     plots.draw_training(state.history, best_epoch=state.best_epoch, monitor=config.monitored(), folder=run.plots)
     run.finish(
-        fitted.model,
+        fitted.whole,
         scores=best_scores(state),
         history=state.history,
         validation={"labels": validation.labels, "outputs": trained.outputs},
