@@ -330,7 +330,9 @@ def test_all_bad_pictures_are_named_at_once(dlcli: Command, photos: Path) -> Non
     (photos / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
     (photos / "empty").mkdir()
     outcome = dlcli("augment", photos, "out", *BOOK)
-    refused(outcome, 3, "5 pictures", "cat/empty.jpg", "cat/text.jpg", "cat/heic.jpg", "cat/gone.jpg", "a link to nothing")
+    refused(
+        outcome, 3, "5 pictures", "cat/empty.jpg", "cat/text.jpg", "cat/heic.jpg", "cat/gone.jpg", "a link to nothing"
+    )
     assert "photos/empty: the folder has no pictures" in outcome.lines[-1]
     assert not Path("out").exists()
 
