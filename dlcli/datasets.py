@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -193,9 +193,26 @@ def located(reference: str | Path) -> Path:
 
 
 def _read(path: Path) -> DataSet:
+    return read_entry(path, DataSet, File)
+
+
+_Entry = TypeVar("_Entry", bound=BaseModel)
+
+
+def read_entry(path: Path, kind: type[_Entry], inner: type[BaseModel]) -> _Entry:
+    """Read an entry of a registry.
+
+    Args:
+        path: a TOML file, whose name is that of the entry.
+        kind: what an entry is; its fields but `name` are the keys of the file.
+        inner: what a table in an entry is.
+
+    Raises:
+        UsageError: it is not TOML, or not such an entry; says which key.
+    """
     try:
         content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return DataSet.model_validate({**content, "name": path.stem})
+        return kind.model_validate({**content, "name": path.stem})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
@@ -204,7 +221,7 @@ def _read(path: Path) -> DataSet:
         first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = (File if "." in key else DataSet).model_fields
+            known = (inner if "." in key else kind).model_fields
             raise UsageError(f"{path}: unknown key {key!r}", hint=nearest(str(first["loc"][-1]), known)) from None
         found = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path}: {key}: {found}" if key else f"{path}: {found}") from None

@@ -38,11 +38,13 @@ class Auto:
     """What `auto` turns on for a model: a rule on the model and the kind of device, never a timing.
 
     Attributes:
-        bfloat16: kinds of device (`cpu`, `gpu`) on which it computes in bfloat16; of CPUs those with AMX.
+        bfloat16: kinds of device (`cpu`, `gpu`) on which it computes in bfloat16; of CPUs those with one of `features`.
+        features: of processors, as `processor_features` names them.
         jit: kinds of device on which its steps are compiled with XLA.
     """
 
     bfloat16: tuple[str, ...] = ()
+    features: tuple[str, ...] = ("amx_bf16",)
     jit: tuple[str, ...] = ()
 
 
@@ -102,7 +104,7 @@ def _precision(asked: str, kind: str, auto: Auto) -> str:
         raise UsageError("--precision float16 is for GPUs: a CPU computes in float32 or bfloat16")
     if asked != "auto":
         return asked
-    able = kind == "gpu" or "amx_bf16" in processor_features()
+    able = kind == "gpu" or not set(auto.features).isdisjoint(processor_features())
     return "bfloat16" if able and kind in auto.bfloat16 else "float32"
 
 

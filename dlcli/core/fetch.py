@@ -16,7 +16,7 @@ import filelock
 
 from dlcli.core.files import commit
 from dlcli.core.progress import Progress
-from dlcli.core.transfer import Remote, Transfer, in_words
+from dlcli.core.transfer import FetchError, Remote, Transfer, in_words
 from dlcli.errors import SurroundingsError, Terminated
 
 
@@ -80,23 +80,24 @@ def fetch(remote: Remote, path: Path, *, progress: Progress, mirror: str = "") -
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, progress: Progress) -> Iterator[None]:
+def exclusive(path: Path, progress: Progress, *, doing: str = "fetching") -> Iterator[None]:
     """Let one process at a time make what shall be at `path`; others wait, and then find it.
 
     Args:
         path: a file or folder; its parent is made.
         progress: told when somebody else is at it.
+        doing: what it is that they do.
 
     Raises:
         SurroundingsError: its parent cannot be made or written.
     """
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    lock = filelock.FileLock(lock_of(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            progress.note(f"another process is fetching {path.name}: waiting for it")
+            progress.note(f"another process is {doing} {path.name}: waiting for it")
             lock.acquire()
     except OSError as error:
         raise SurroundingsError(
@@ -106,6 +107,27 @@ def exclusive(path: Path, progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def lock_of(path: Path) -> Path:
+    """Return the file that `exclusive` locks."""
+    return path.with_name(f".{path.name}.lock")
+
+
+@contextlib.contextmanager
+def naming_mirrors(command: str, *, mirror: str) -> Iterator[None]:
+    """Say in the hint of what could not be fetched that there are mirrors.
+
+    Args:
+        command: which takes `--mirror`.
+        mirror: the one that was given, if any: then there is nothing to say.
+    """
+    try:
+        yield
+    except FetchError as error:
+        if not mirror:
+            error.hint = f"{error.hint}. From a mirror: {command} --mirror URL"
+        raise
 
 
 def _vouched(remote: Remote, path: Path, found: str) -> bool:

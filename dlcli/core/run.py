@@ -304,8 +304,10 @@ def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
         before = RunRecord.model_validate_json((path / RECORD).read_bytes())
         if before.status == "finished":
             raise UsageError(f"{path} is finished already")
-        if before.data.get("start") != record.data.get("start"):
-            raise UsageError(f"the run that {path} started from has changed since", hint="Put it back, or train anew")
+        for origin, what in (("start", "the run"), ("base", "the base")):
+            if before.data.get(origin) != record.data.get(origin):
+                changed = f"{what} that {path} started from has changed since"
+                raise UsageError(changed, hint="Put it back, or train anew")
         if before.data != record.data:
             then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
             raise UsageError(

@@ -52,6 +52,7 @@ VERBS = (
     Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
     Verb("train-image", "Train a picture classifier from a folder or an archive.", "Train"),
+    Verb("finetune", "Train a picture classifier on a pretrained base, frozen or not.", "Train"),
     Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),

@@ -17,8 +17,8 @@ from dlcli.vision.headers import Header
 from dlcli.vision.read import parts_of, scan_labelled
 from dlcli.vision.screening import screen
 
-# The side of a picture that the model sees where pictures have many sizes, or large ones: what the notes take.
-_SIDE = 150
+FALLBACK_SIZE = (150, 150)
+"""What the model sees where pictures have many sizes, or large ones: what the notes take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +135,8 @@ def _settings(found: _Looked) -> dict[str, Any]:
     """Return the size and the colours that fit the pictures."""
     sizes = {header.size for header in found.headers}
     size = next(iter(sizes))
-    fits = len(sizes) == 1 and max(size) <= _SIDE
+    fits = len(sizes) == 1 and max(size) <= max(FALLBACK_SIZE)
     return {
-        "image_size": size if fits else (_SIDE, _SIDE),
+        "image_size": size if fits else FALLBACK_SIZE,
         "color": "grayscale" if all(header.is_gray for header in found.headers) else "rgb",
     }

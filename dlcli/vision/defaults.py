@@ -76,6 +76,22 @@ _LONGER = ((5_000, 4), (20_000, 2))
 _SMALL_BATCH = 32
 
 
+def finetuning_defaults(*, items: int | None, unfrozen: bool) -> dict[str, Any]:
+    """Return how a head on a pretrained base is trained where nothing else is asked for.
+
+    Args:
+        items: the number of training pictures; None while it is not known.
+        unfrozen: whether some of the base is trained with it.
+
+    Returns:
+        values for settings of `TrainingConfig`; `lr` is adam's.
+    """
+    found: dict[str, Any] = {"epochs": 20, "batch_size": 32, "lr": 0.001}
+    if unfrozen:
+        found |= {"epochs": 10, "lr": 1e-5}
+    return found
+
+
 def training_defaults(model: str, *, items: int | None, size: tuple[int, int] | None) -> dict[str, Any]:
     """Return how a model is trained where nothing else is asked for.
 

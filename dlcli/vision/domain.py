@@ -15,7 +15,7 @@ from dlcli.errors import UsageError
 from dlcli.vision import models
 from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
 from dlcli.vision.config import ImagePipelineConfig
-from dlcli.vision.inputs import AugmentedInputs, PictureInputs
+from dlcli.vision.inputs import AugmentedInputs, RowInputs
 from dlcli.vision.model_config import ImageModelConfig
 from dlcli.vision.pipeline import PicturePipeline
 
@@ -25,7 +25,7 @@ def load_pipeline(folder: Path) -> PicturePipeline:
     return PicturePipeline.load(folder)
 
 
-def variants(record: RunRecord, count: int) -> Callable[[PictureInputs], Iterator[PictureInputs]]:
+def variants(record: RunRecord, count: int) -> Callable[[RowInputs], Iterator[RowInputs]]:
     """Return what draws pictures anew for test-time augmentation, as the run's training did.
 
     Args:
@@ -41,9 +41,9 @@ def variants(record: RunRecord, count: int) -> Callable[[PictureInputs], Iterato
             "--tta draws as the training did, and that had no augmentation", hint="Train with --augment light"
         )
 
-    def drawn(inputs: PictureInputs) -> Iterator[PictureInputs]:
+    def drawn(inputs: RowInputs) -> Iterator[RowInputs]:
         for draw in range(1, count):
-            some = AugmentedInputs(inputs.pixels, augmentation, MixingConfig(), seed=record.seed)
+            some = AugmentedInputs(inputs.rows, augmentation, MixingConfig(), seed=record.seed)
             some.begin_epoch(draw)
             yield some
 
@@ -85,7 +85,7 @@ class PictureDomain:
     def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
         """Decode the training pictures and build the model for them."""
         pipeline = PicturePipeline(self.pipeline)
-        inputs = self._decoded(pipeline, items, progress)
+        inputs = self._inputs(pipeline, items, progress)
         height, width, channels = pipeline.shape
         model = models.build(
             self.model,
@@ -107,13 +107,26 @@ class PictureDomain:
         progress: Progress,
     ) -> Fitted:
         """Return the training pictures as another run's pipeline decodes them."""
-        inputs = self._decoded(pipeline, items, progress)
+        inputs = self._inputs(pipeline, items, progress)
         return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels)
 
-    def _decoded(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> PictureInputs:
-        progress.begin(f"decoding {len(items):,} pictures", len(items))
+    def _inputs(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> RowInputs:
         pipeline.place = self.cache
-        pixels = pipeline.pixels(items, progress)
-        if self.augmentation.active or self.mixing.mixes:
-            return AugmentedInputs(pixels, self.augmentation, self.mixing, seed=self.seed)
-        return PictureInputs(pixels)
+        return decoded(pipeline, items, self.augmentation, self.mixing, seed=self.seed, progress=progress)
+
+
+def decoded(
+    pipeline: PicturePipeline,
+    items: Sequence[str],
+    augmentation: AugmentationConfig,
+    mixing: MixingConfig,
+    *,
+    seed: int,
+    progress: Progress,
+) -> RowInputs:
+    """Return training pictures as a pipeline decodes them, changed at random where that is asked for."""
+    progress.begin(f"decoding {len(items):,} pictures", len(items))
+    pixels = pipeline.pixels(items, progress)
+    if augmentation.active or mixing.mixes:
+        return AugmentedInputs(pixels, augmentation, mixing, seed=seed)
+    return RowInputs(pixels)

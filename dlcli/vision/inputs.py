@@ -1,4 +1,4 @@
-"""Pictures as pixels, from which the training core takes batches: decoded once, or anew for each batch; augmented."""
+"""Rows from which the training core takes batches: pixels, decoded once or anew for each batch, and augmented."""
 
 from __future__ import annotations
 
@@ -21,13 +21,19 @@ from dlcli.vision.raw import require_good
 _PARALLEL = 2
 
 
-class Pixels(Protocol):
-    """Pictures of one size: an array of them all, or what decodes those that are asked for."""
+class Rows(Protocol):
+    """An array with a row an item, such as the pixels of pictures; or what makes those rows that are asked for."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of rows, and the sizes of one."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers."""
 
     def __getitem__(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return some pictures, uint8 (rows, height, width, channels)."""
+        """Return some rows."""
 
 
 class DecodedAnew:
@@ -43,6 +49,7 @@ class DecodedAnew:
         self.items = np.array(items, dtype=object)
         self.config = config
         self.shape: tuple[int, ...] = (len(items), *config.image_size, config.channels)
+        self.dtype = np.dtype(np.uint8)
 
     def __getitem__(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         pixels, bad = decode_items(self.items[rows].tolist(), self.config, progress=Silent())
@@ -50,44 +57,44 @@ class DecodedAnew:
         return pixels
 
 
-class PictureInputs:
-    """Pictures as the model takes them.
+class RowInputs:
+    """Items as the model takes them, each a row of an array.
 
     Args:
-        pixels: uint8 (pictures, height, width, channels).
+        rows: (items, ...), such as pixels, uint8 (pictures, height, width, channels).
     """
 
     widths: tuple[int, ...] = ()
 
-    def __init__(self, pixels: Pixels) -> None:
-        self.pixels = pixels
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
         self.lengths: np.ndarray[Any, Any] = np.ones(len(self), np.int64)
         self.problem: DlcliError | None = None
 
     def __len__(self) -> int:
-        return self.pixels.shape[0]
+        return self.rows.shape[0]
 
     def dataset(self, numbers: tf.data.Dataset) -> tf.data.Dataset:
-        """Return the batches of the given rows, uint8 (rows, height, width, channels)."""
+        """Return batches of the rows with the given numbers."""
         return numbers.map(self._batch, num_parallel_calls=_PARALLEL)
 
-    def _batch(self, rows: tf.Tensor) -> tf.Tensor:
-        pictures = tf.numpy_function(self._taken, [rows], tf.uint8, stateful=False)
-        return tf.ensure_shape(pictures, [None, *self.pixels.shape[1:]])
+    def _batch(self, numbers: tf.Tensor) -> tf.Tensor:
+        taken = tf.numpy_function(self._taken, [numbers], tf.as_dtype(self.rows.dtype), stateful=False)
+        return tf.ensure_shape(taken, [None, *self.rows.shape[1:]])
 
-    def _taken(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _taken(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         try:
-            return self.take(rows)
+            return self.take(numbers)
         except DlcliError as error:
             self.problem = error
             raise
 
-    def take(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return some pictures as the model takes them, uint8 (rows, height, width, channels)."""
-        return self.pixels[rows]
+    def take(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the rows with some numbers, as the model takes them."""
+        return self.rows[numbers]
 
 
-class AugmentedInputs(PictureInputs):
+class AugmentedInputs(RowInputs):
     """Pictures that are changed at random, and mixed, anew in each epoch.
 
     Args:
@@ -97,7 +104,7 @@ class AugmentedInputs(PictureInputs):
         seed: of the draws, which are functions of it, the epoch and the picture's number alone.
     """
 
-    def __init__(self, pixels: Pixels, augmentation: AugmentationConfig, mixing: MixingConfig, *, seed: int) -> None:
+    def __init__(self, pixels: Rows, augmentation: AugmentationConfig, mixing: MixingConfig, *, seed: int) -> None:
         super().__init__(pixels)
         self.augmentation = Augmentation(augmentation, seed=seed)
         self.mixing = mixing
@@ -109,12 +116,12 @@ class AugmentedInputs(PictureInputs):
         """Make the draws those of an epoch, counted from 0."""
         self.epoch = epoch
 
-    def take(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return some pictures as this epoch changes them, uint8 (rows, height, width, channels)."""
-        pictures = self.augmentation.apply(self.pixels[rows], rows, self.epoch)
-        return mix(pictures, rows, self.epoch, self.mixing, seed=self.seed)[0] if self.mixes else pictures
+    def take(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return some pictures as this epoch changes them, uint8 (numbers, height, width, channels)."""
+        pictures = self.augmentation.apply(self.rows[numbers], numbers, self.epoch)
+        return mix(pictures, numbers, self.epoch, self.mixing, seed=self.seed)[0] if self.mixes else pictures
 
     def shares(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return how much of each picture of a batch is its own, float32 (rows,)."""
-        height, width = self.pixels.shape[1:3]
+        height, width = self.rows.shape[1:3]
         return draw(rows, self.epoch, self.mixing, seed=self.seed, height=height, width=width).shares

@@ -14,7 +14,7 @@ from dlcli.errors import ModelError
 from dlcli.vision import cache
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.decode import decode_batch
-from dlcli.vision.inputs import DecodedAnew, PictureInputs, Pixels
+from dlcli.vision.inputs import DecodedAnew, RowInputs, Rows
 from dlcli.vision.pixels import decode_items
 from dlcli.vision.raw import read_raw, require_good
 
@@ -43,15 +43,15 @@ class PicturePipeline(tf.Module):  # type: ignore[misc]
         self.shape = (*config.image_size, config.channels)
         self.together = max(64, min(16_384, _TOGETHER // math.prod(self.shape)))
 
-    def encode(self, items: Sequence[str]) -> PictureInputs:
+    def encode(self, items: Sequence[str]) -> RowInputs:
         """Decode pictures, all of them at once.
 
         Raises:
             DataError: some of them cannot be decoded; names them.
         """
-        return PictureInputs(self.pixels(items, Silent()))
+        return RowInputs(self.pixels(items, Silent()))
 
-    def pixels(self, items: Sequence[str], progress: Progress) -> Pixels:
+    def pixels(self, items: Sequence[str], progress: Progress) -> Rows:
         """Decode pictures, or have them decoded when they are asked for.
 
         Args:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,13 +32,13 @@ def obtain(entry: DataSet, progress: Progress, *, mirror: str = "", force: bool 
     Raises:
         SurroundingsError: it cannot be had, is not what the registry states, or does not fit on the disk.
     """
-    from dlcli.core.fetch import exclusive
+    from dlcli.core.fetch import exclusive, naming_mirrors
     from dlcli.core.files import write_text
 
     if entry.here and not force:
         return False
     downloads = home() / "downloads" / entry.name
-    with exclusive(entry.folder, progress), _naming_other_ways(entry, mirror):
+    with exclusive(entry.folder, progress), naming_mirrors(f"dlcli data fetch {entry.name}", mirror=mirror):
         if entry.here and not force:  # Somebody else has fetched it meanwhile.
             return False
         about = [_fetch(file, entry, downloads, progress=progress, mirror=mirror) for file in entry.fetched]
@@ -103,16 +101,3 @@ def _require_parts(entry: DataSet) -> None:
                 f"what came for {entry.name} has no {part}, which its entry names",
                 hint=f"Look into {entry.folder}, or set the entry right",
             )
-
-
-@contextlib.contextmanager
-def _naming_other_ways(entry: DataSet, mirror: str) -> Iterator[None]:
-    """Say in the hint of what could not be fetched that there are mirrors."""
-    from dlcli.core.transfer import FetchError
-
-    try:
-        yield
-    except FetchError as error:
-        if not mirror:
-            error.hint = f"{error.hint}. From a mirror: dlcli data fetch {entry.name} --mirror URL"
-        raise

@@ -127,8 +127,8 @@ def _inherit(task: Task, config: Any) -> Any:
             f"--from: {config.from_} is a run of {record.verb}, which has no training of its own",
             hint="Start from one of its members, which dlcli inspect names",
         )
-    if record.domain != task.domain:
-        raise UsageError(f"--from: {config.from_} is a run of {record.verb}")
+    if record.verb != task.verb:
+        raise UsageError(f"--from: {config.from_} is a run of {record.verb}, expected one of {task.verb}")
     theirs = task.config.model_validate(record.config)
     taken = {name: getattr(theirs, name) for group in task.inherited for name in group.model_fields}
     shown, given = theirs.model_dump(mode="json"), config.model_dump(mode="json")

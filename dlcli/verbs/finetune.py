@@ -1,0 +1,223 @@
+"""`dlcli finetune`: from few labelled pictures and a network that was trained on many others to a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import model_validator
+
+from dlcli.core.config import RunConfig, option
+from dlcli.core.progress import Progress
+from dlcli.core.training_config import DENSE_LR, Schedule, TrainingConfig
+from dlcli.verbs import Action
+from dlcli.verbs.shared.training import Task, train
+from dlcli.verbs.shared.training_result import TrainingResult
+from dlcli.vision.augmentation.config import AugmentationConfig
+from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.defaults import finetuning_defaults
+from dlcli.vision.finetune_config import BaseConfig, FreezingConfig, HeadConfig
+
+if TYPE_CHECKING:
+    from dlcli.core.dataset import Corpus
+
+# What the first of two steps is called, beside the run of the second.
+_FIRST = "-frozen"
+
+
+class FinetuneConfig(
+    RunConfig,
+    TrainingConfig,
+    AugmentationConfig,
+    FreezingConfig,
+    HeadConfig,
+    BaseConfig,
+    ImagePipelineConfig,
+    ImageDataConfig,
+):
+    """All settings of a transfer learning."""
+
+    section = "Data"
+
+    data: Path | None = option(
+        None,
+        "A folder with a folder of pictures for each class (train/ and val/ count), a table of paths and labels, an "
+        ".npz or IDX archive; or data:NAME, see dlcli data.",
+        argument=True,
+        metavar="DATA",
+    )
+    val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
+    skip_bad: bool = option(
+        False,
+        "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
+    )
+    epochs: int = option(10, "Train for this many passes over the data; without it what fits the data.", ge=1)
+    schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")
+    patience: int = option(
+        0,
+        "Stop after this many epochs without a better score; the best epoch's weights stay. 0: never stop early.",
+        ge=0,
+    )
+    then_unfreeze: str | None = option(
+        None,
+        "A second step when the head is trained, as by --from RUN --unfreeze: from here up the base is trained. The "
+        "first step's run is kept as RUN-frozen.",
+        metavar="BLOCK|LAYER|N|all",
+    )
+    then_lr: float | None = option(None, "Learning rate of the second step; without it what fits.", gt=0)
+    then_epochs: int | None = option(None, "Epochs of the second step; without it what fits.", ge=1)
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.data is None and self.resume is None:
+            raise ValueError("expected DATA, the pictures to train on, or --resume RUN")
+        if not self.active and (self.augment_online or self.augment_copies):
+            given = "--augment-online" if self.augment_online else "--augment-copies"
+            raise ValueError(
+                f"{given} says how pictures are changed, and no change is asked for, such as --augment book"
+            )
+        if self.then_unfreeze and (self.trained_from or self.from_):
+            raise ValueError("--then-unfreeze is a second step after one with a frozen base")
+        if not self.then_unfreeze and (self.then_lr or self.then_epochs):
+            raise ValueError("--then-lr and --then-epochs go with --then-unfreeze")
+        return self
+
+    @property
+    def model(self) -> str:
+        """What `run.json` calls the model."""
+        return self.base
+
+    def resolved(self, *, items: int | None = None) -> Self:
+        """Return the same settings with every `without it ...` filled in; see `TrainingConfig.resolved`."""
+        own = finetuning_defaults(items=items, unfrozen=self.trained_from is not None)
+        own["lr"] = DENSE_LR[self.optimizer] * own["lr"] / DENSE_LR["adam"]
+        missing = {name: value for name, value in own.items() if name not in self.model_fields_set}
+        filled = self.model_copy(update=missing)
+        head = filled.take(HeadConfig).resolved_head()
+        return super(FinetuneConfig, filled).resolved(items=items).model_copy(update=dict(head))
+
+
+def finetune(config: FinetuneConfig, progress: Progress) -> TrainingResult:
+    """Train a head on a pretrained base, and the upper part of the base with it where that is asked for.
+
+    Args:
+        config: the settings.
+        progress: told of stages and epochs.
+
+    Returns:
+        the run and its validation scores; of two steps those of the second.
+    """
+    if config.resume is not None:
+        return _resumed(config, progress)
+    if config.then_unfreeze is None or config.dry_run or config.find_lr:
+        return train(_TASK, config, progress)
+    from dlcli.core.run import default_path, require_free
+
+    out = config.out or default_path(_TASK.verb)
+    require_free(out, force=config.force)
+    first = out.with_name(out.name + _FIRST)
+    progress.note(f"step 1 of 2: the head alone, in {first}")
+    train(_TASK, config.model_copy(update={"out": first}), progress)
+    return _second_step(config, first, out, progress)
+
+
+def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
+    """Go on with a run, and after the first of two steps with the second."""
+    from dlcli.core.run import default_path, read_record
+
+    assert config.resume is not None
+    result = train(_TASK, config, progress)
+    settings = FinetuneConfig.model_validate(read_record(config.resume).config)
+    if settings.then_unfreeze is None:
+        return result
+    name = config.resume.resolve().name
+    out = config.resume.resolve().with_name(name.removesuffix(_FIRST)) if name.endswith(_FIRST) else default_path("")
+    if out.exists():
+        progress.note(f"the second step is {out}")
+        return result
+    return _second_step(settings, config.resume, out, progress)
+
+
+def _second_step(config: FinetuneConfig, first: Path, out: Path, progress: Progress) -> TrainingResult:
+    progress.note(f"step 2 of 2: the base from {config.then_unfreeze} up, in {out}")
+    given = config.model_fields_set - {"then_unfreeze", "then_lr", "then_epochs", "lr", "epochs", "freeze_base"}
+    settings = {name: getattr(config, name) for name in given}
+    then = {"lr": config.then_lr, "epochs": config.then_epochs}
+    settings |= {name: value for name, value in then.items() if value is not None}
+    settings |= {"from_": first, "unfreeze": config.then_unfreeze, "out": out, "resume": None}
+    return train(_TASK, FinetuneConfig(**settings), progress)
+
+
+def _read(config: FinetuneConfig, progress: Progress) -> Corpus:
+    from dlcli.vision import base_choice
+    from dlcli.vision.corpus import FALLBACK_SIZE, read_corpus
+
+    choice = base_choice.choose(config.take(BaseConfig))
+    assert config.data is not None
+    corpus = read_corpus(
+        config.data,
+        val=config.val,
+        columns=config,
+        skip_bad=config.skip_bad,
+        val_split=config.val_split,
+        seed=config.seed,
+        progress=progress,
+    )
+    own = corpus.settings["image_size"]
+    smallest = choice.entry.smallest_size if choice.entry else 1
+    # Pictures that are all of one size, and small, stay as they are.
+    if choice.size is not None and (own == FALLBACK_SIZE or choice.fixed or min(own) * config.upsample < smallest):
+        corpus.settings["image_size"] = choice.size
+    corpus.settings["color"] = "rgb" if choice.channels == 3 else "grayscale"
+    for name in [name for name in corpus.settings if getattr(config, name) is not None]:
+        del corpus.settings[name]
+    return corpus
+
+
+def _auto(config: FinetuneConfig) -> Any:
+    from dlcli.core.devices import Auto
+    from dlcli.vision import base_choice
+
+    kinds = ("cpu", "gpu") if base_choice.choose(config.take(BaseConfig)).bfloat16 else ()
+    return Auto(bfloat16=kinds, features=("amx_bf16", "avx512_bf16"))
+
+
+def _make_domain(config: FinetuneConfig) -> Any:
+    from dlcli.core.losses import output_activation
+    from dlcli.vision import base_choice
+    from dlcli.vision.transfer import TransferDomain
+
+    base = config.take(BaseConfig)
+    return TransferDomain(
+        base_choice.choose(base),
+        base=base,
+        head=config.take(HeadConfig),
+        freezing=config.take(FreezingConfig),
+        pipeline=config.take(ImagePipelineConfig),
+        augmentation=config.take(AugmentationConfig),
+        seed=config.seed,
+        output=output_activation(config),
+    )
+
+
+_TASK = Task(
+    verb="finetune",
+    domain="vision",
+    config=FinetuneConfig,
+    inherited=(ImagePipelineConfig, BaseConfig, HeadConfig),
+    read=_read,
+    make_domain=_make_domain,
+    auto=_auto,
+)
+
+ACTION = Action(
+    config=FinetuneConfig,
+    function=finetune,
+    examples=(
+        "dlcli finetune sample_data/shapes --base shipped --out runs/shapes",
+        "dlcli finetune photos/ --base vgg16 --freeze-base --out runs/photos",
+        "dlcli finetune photos/ --base my-base.keras --augment book --augment-copies 4",
+        "dlcli finetune photos/ --from runs/photos --unfreeze block5 --lr 1e-5 --out runs/photos-2",
+        "dlcli finetune photos/ --then-unfreeze block5 --out runs/photos",
+    ),
+)

@@ -1,0 +1,198 @@
+"""Transfer learning, as the core sees a domain: a head, and what of its base is trained; the rest is computed once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.backend import keras
+from dlcli.core.domain import Fitted
+from dlcli.core.layers import HEAD, head, hidden
+from dlcli.core.progress import Progress
+from dlcli.errors import UsageError
+from dlcli.vision import base_choice, networks
+from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
+from dlcli.vision.base_choice import BaseChoice
+from dlcli.vision.config import ImagePipelineConfig
+from dlcli.vision.domain import decoded
+from dlcli.vision.features import Draw, FeaturesAnew, FrozenPart, KeptFeatures, draws
+from dlcli.vision.finetune_config import BaseConfig, FreezingConfig, HeadConfig
+from dlcli.vision.inputs import RowInputs
+from dlcli.vision.networks import FEATURES
+from dlcli.vision.pipeline import PicturePipeline
+
+layers = keras.layers
+
+# Changed copies of each picture whose features are kept, where nobody says how many.
+_COPIES = 4
+# Names of layers before the base and on top of it.
+_TAKEN = ("pixels", "preprocess", "subtract_means", "upsample", FEATURES, HEAD)
+
+
+class TransferDomain:
+    """Pictures, on a network whose lower part was trained on others.
+
+    Args:
+        choice: the base.
+        base: which weights it has.
+        head: what stands on top of it.
+        freezing: what of it is trained.
+        pipeline: how a file becomes pixels; size and channels are known.
+        augmentation: how training pictures are changed at random.
+        seed: of every random draw.
+        output: what the model ends in: `softmax`, or `linear` for scores.
+    """
+
+    def __init__(
+        self,
+        choice: BaseChoice,
+        *,
+        base: BaseConfig,
+        head: HeadConfig,
+        freezing: FreezingConfig,
+        pipeline: ImagePipelineConfig,
+        augmentation: AugmentationConfig,
+        seed: int,
+        output: str,
+    ) -> None:
+        self.choice = choice
+        self.base = base
+        self.head = head
+        self.freezing = freezing
+        self.pipeline = pipeline
+        self.augmentation = augmentation
+        self.seed = seed
+        self.output = output
+
+    def fit(self, items: Sequence[str], labels: np.ndarray[Any, Any], classes: int, progress: Progress) -> Fitted:
+        """Load the base, put a head on it, and find out what of the training pictures can be computed once."""
+        assert self.pipeline.image_size is not None, "resolved when the data was read"
+        progress.begin(f"loading the base {self.choice.name}")
+        base = base_choice.load(
+            self.choice, self.base, size=self.pipeline.image_size, seed=self.seed, progress=progress
+        )
+        fitted = self.adopt(PicturePipeline(self.pipeline), self._on_top(base, classes), items, labels, progress)
+        fitted.origin = {"base": _hash(base)}
+        return fitted
+
+    def adopt(
+        self,
+        pipeline: PicturePipeline,
+        model: Any,
+        items: Sequence[str],
+        labels: np.ndarray[Any, Any],
+        progress: Progress,
+    ) -> Fitted:
+        """Freeze a finetuned network as it is asked for, and cut it where its frozen part ends."""
+        start = self.freezing.trained_from
+        first = networks.first_trained(model, start, self.choice.blocks) if start else None
+        networks.freeze(model, first, norms=self.base.weights == "none")
+        layer_lr = networks.block_factors(model, self.choice.blocks, self.freezing.lower_lr)
+        parts = networks.cut(model)
+        if parts is None:
+            inputs = self._pixels(pipeline, items, progress)
+            return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels, layer_lr=layer_lr)
+        frozen, trained = parts
+        inputs, encoder, prepare = self._features(FrozenPart(frozen, pipeline.config), pipeline, items, progress)
+        return Fitted(
+            pipeline=pipeline,
+            model=trained,
+            inputs=inputs,
+            labels=np.tile(labels, len(inputs) // len(labels)),
+            encoder=encoder,
+            whole=model,
+            layer_lr=layer_lr,
+            prepare=prepare,
+        )
+
+    def _on_top(self, base: keras.Model, classes: int) -> keras.Model:
+        """Build the network from the bytes of pixels to the classes; the head computes in float32."""
+        assert self.pipeline.image_size is not None
+        pixels = keras.Input((*self.pipeline.image_size, self.pipeline.channels), dtype="uint8", name="pixels")
+        _rename(base)
+        with _float32():
+            maps = networks.preprocess(pixels, self.choice.preprocessing)
+            if self.base.upsample > 1:
+                maps = layers.UpSampling2D(self.base.upsample, interpolation="bilinear", name="upsample")(maps)
+        try:
+            maps = networks.attach(base, maps)
+        except ValueError as error:
+            raise UsageError(
+                f"--base: {self.choice.name} does not take pictures of "
+                f"{'x'.join(map(str, pixels.shape[1:]))} ({str(error).splitlines()[0]})",
+                hint="Name another --image-size",
+            ) from None
+        config = self.head.resolved_head()
+        with _float32():
+            rows = _as_rows(maps, flatten=config.head == "flatten-dense")
+            rows = hidden(rows, config.hidden_units, config, seed=self.seed)
+            outputs = head(rows, classes, config, activation=self.output, seed=self.seed)
+        return networks.separate(keras.Model(pixels, outputs, name="finetuned"))
+
+    def _pixels(self, pipeline: PicturePipeline, items: Sequence[str], progress: Progress) -> RowInputs:
+        pipeline.place = "auto"
+        return decoded(pipeline, items, self.augmentation, MixingConfig(), seed=self.seed, progress=progress)
+
+    def _features(
+        self, part: FrozenPart, pipeline: PicturePipeline, items: Sequence[str], progress: Progress
+    ) -> tuple[RowInputs, Callable[[Sequence[str]], RowInputs], Callable[[Progress], None]]:
+        """Return the training inputs of what is above a frozen part, what encodes other items, what computes all."""
+        if self.freezing.cache == "none" or (self.augmentation.active and self.freezing.augment_online):
+            progress.note("the frozen part computes each epoch anew")
+            inputs: RowInputs = FeaturesAnew(self._pixels(pipeline, items, progress), part)
+        else:
+            copies = (self.freezing.augment_copies or _COPIES) if self.augmentation.active else 0
+            if copies:
+                progress.note(f"each epoch takes each picture and {copies} changed copies, the same in all epochs")
+            drawn = draws(self.augmentation.strengths(), copies, seed=self.seed)
+            inputs = RowInputs(KeptFeatures(part, items, drawn))
+        made = [inputs]
+
+        def encode(others: Sequence[str]) -> RowInputs:
+            if self.freezing.cache == "none":
+                return FeaturesAnew(pipeline.encode(others), part)
+            made.append(RowInputs(KeptFeatures(part, others, [Draw()])))
+            return made[-1]
+
+        def prepare(told: Progress) -> None:
+            for rows in (one.rows for one in made):
+                if isinstance(rows, KeptFeatures):
+                    rows.fill(told)
+
+        return inputs, encode, prepare
+
+
+def _as_rows(maps: Any, *, flatten: bool) -> Any:
+    """Turn feature maps into a row; a base that ends in one is taken as it is."""
+    if len(maps.shape) == 2:
+        return layers.Identity(name=FEATURES)(maps)
+    return (layers.Flatten if flatten else layers.GlobalAveragePooling2D)(name=FEATURES)(maps)
+
+
+def _rename(base: keras.Model) -> None:
+    """Give layers of a base other names where those of the head, and of what is before the base, are taken."""
+    for layer in base.layers:
+        if layer.name in _TAKEN or layer.name.startswith("hidden_"):
+            layer.name = f"base_{layer.name}"
+
+
+def _hash(base: keras.Model) -> str:
+    found = hashlib.sha256()
+    for weight in base.weights:
+        found.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return found.hexdigest()
+
+
+@contextlib.contextmanager
+def _float32() -> Iterator[None]:
+    """Let layers that are built in the block compute in float32, whatever the base computes in."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
