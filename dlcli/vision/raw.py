@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlcli.core.lines import BadRow
@@ -158,11 +159,12 @@ def look(item: str) -> Look:
 
 def look_all(items: Iterable[str]) -> Iterator[Look | BadItem]:
     """Look at pictures on threads, in their order, and go on behind bad ones: what training does before its start."""
+    stop = Event()
 
     def _look(chunk: list[str]) -> list[Look | BadItem]:
-        return [_look_or_say(item) for item in chunk]
+        return [_look_or_say(item) for item in chunk if not stop.is_set()]
 
-    return chain.from_iterable(parallel(_look, chunks(items, _CHUNK)))
+    return chain.from_iterable(parallel(_look, chunks(items, _CHUNK), stop=stop))
 
 
 def _look_or_say(item: str) -> Look | BadItem:
