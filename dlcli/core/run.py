@@ -96,7 +96,8 @@ def read_record(path: Path) -> RunRecord:
         ModelError: what is there is no run, or its record is damaged.
     """
     if not path.exists():
-        raise UsageError(f"{path} does not exist", hint="Expected the directory of a run")
+        problem = f"{path} is no run" if str(path).startswith("base:") else f"{path} does not exist"
+        raise UsageError(problem, hint="Expected the directory of a run")
     try:
         record = RunRecord.model_validate_json((path / RECORD).read_bytes())
     except OSError:

@@ -15,12 +15,15 @@ from pydantic import Field, model_validator
 from dlcli.core.config import option
 from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
+from dlcli.core.tables import TABLES
 from dlcli.errors import DataError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, table
-from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
+from dlcli.verbs.shared.rows import FORMATS, answer_cells, in_columns, in_lines, require_no_answers, write_rows
 from dlcli.verbs.shared.trained_data import SkipBadConfig
+from dlcli.vision import bases
+from dlcli.vision.bases import Base
 
 if TYPE_CHECKING:
     from dlcli.core.lines import BadRow
@@ -38,7 +41,12 @@ class PredictConfig(SkipBadConfig):
 
     section = "Data"
 
-    run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
+    run: Path = option(
+        ...,
+        "A finished run; or base:NAME, a pretrained base with ImageNet's classes (see dlcli pretrained).",
+        argument=True,
+        metavar="RUN",
+    )
     data: Path | None = option(
         None,
         "A CSV, TSV or JSONL file, a folder of .txt files or pictures, a picture, data:NAME/PART (see dlcli data), or "
@@ -48,7 +56,10 @@ class PredictConfig(SkipBadConfig):
     )
     text: tuple[str, ...] = option((), "A text to classify; may be given several times.", metavar="TEXT")
     out: Path | None = option(None, "Write to this file instead of stdout; its ending sets the format.", metavar="FILE")
-    format: Literal["csv", "jsonl"] | None = option(None, "Format of the output; without it that of --out or DATA.")
+    format: Literal["csv", "jsonl", "text"] | None = option(
+        None, "Format of the output; without it that of --out or DATA, and text for the --top classes of pictures."
+    )
+    top: int = option(1, "Give so many of the best classes of each item.", ge=1, le=1000)
     proba: bool = option(False, "Add the probability of every class (the score, where a run gives scores).")
     tta: int = option(
         1, "Test-time augmentation: average over so many draws of each picture, itself the first.", ge=1, le=1000
@@ -74,11 +85,14 @@ class PredictResult(Result):
     rows: Iterator[dict[str, Any]] = Field(exclude=True, repr=False)
     format: str = Field(exclude=True)
     probabilistic: bool = Field(True, exclude=True)
+    top: int = Field(1, exclude=True)
 
     def text(self) -> str:
         """Return the predictions of texts on the command line, or where those of a table are."""
         if self.out is not None:
             return f"{self.n:,} predictions in {self.out}"
+        if self.top > 1 and self.predictions:
+            return "\n".join(map(in_lines, self.predictions))
         shown = "probability" if self.probabilistic else "score"
         lines = [(row["text"], row["prediction"], f"{row[shown]:.4f}") for row in self.predictions]
         return table(lines) if lines else "no predictions were kept: there is no --out"
@@ -99,7 +113,11 @@ class PredictResult(Result):
                 stream.write(("," if number else "") + "\n" + json.dumps(row))
             stream.write("\n]}\n")
         else:
-            write_rows(rows, stream, self.format)
+            write_rows(self.tabular(rows), stream, self.format)
+
+    def tabular(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Return rows as the format has them: in a table the best classes have columns of their own."""
+        return map(in_columns, rows) if self.top > 1 and self.format == "csv" else rows
 
 
 def predict(config: PredictConfig, progress: Progress) -> PredictResult:
@@ -115,7 +133,8 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     from dlcli.core.files import replacing, require_free_file
     from dlcli.core.run import read_record
 
-    record = read_record(config.run)
+    base = _base(config)
+    record = read_record(config.run) if base is None else _record_of(base)
     if config.out is not None:
         # Without an ending it is as DATA is.
         named = config.format is not None or not config.out.suffix
@@ -125,14 +144,11 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
     if first is None:
         source = "stdin" if str(config.data) == _STDIN else config.data
         raise DataError(f"{source} has nothing to classify")
-    require_no_answers(first[1], config.data, probabilistic=record.probabilistic)
+    require_no_answers(first[1], config.data, probabilistic=record.probabilistic, top=config.top)
 
-    progress.begin("loading the run")
-    from dlcli.serving.predictor import Predictor
-
-    predictor = Predictor(config.run, tta=config.tta)
-    answers = _classify(itertools.chain([first], rows), predictor, proba=config.proba, progress=progress)
-    form = config.format or FORMATS.get((config.out or config.data or Path()).suffix.lower(), "csv")
+    predictor = _predictor(config, base, progress)
+    answers = _classify(itertools.chain([first], rows), predictor, config, progress)
+    form = _format(config)
     result = PredictResult(
         run=config.run,
         out=config.out,
@@ -140,14 +156,68 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         rows=answers,
         format=form,
         probabilistic=predictor.probabilistic,
+        top=config.top,
     )
     if config.text:
         result.predictions = list(answers)
         result.rows = iter(result.predictions if config.out else ())
     if config.out is not None:
         with replacing(config.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            result.n = write_rows(result.rows, file, form)
+            result.n = write_rows(result.tabular(result.rows), file, form)
     return result
+
+
+def _base(config: PredictConfig) -> Base | None:
+    """Return the base that takes the place of a run, if one does.
+
+    Raises:
+        UsageError: there is no such base, or it has no classes of its own.
+    """
+    if not bases.is_reference(config.run):
+        return None
+    base = bases.referred(config.run)
+    if base.full is None:
+        raise UsageError(
+            f"the base {base.name} has no classes of its own",
+            hint=f"Train a head for yours: dlcli finetune DATA --base {base.name}",
+        )
+    if config.tta > 1:
+        raise UsageError("--tta draws as the training of a run did, and a base has none", hint="Leave it out")
+    return base
+
+
+def _record_of(base: Base) -> RunRecord:
+    """Return what a run's record would say of a base: that it takes pictures."""
+    from dlcli.core.run import RunRecord
+    from dlcli.vision.config import ImageDataConfig
+
+    return RunRecord(verb="predict", domain="vision", config={**ImageDataConfig().model_dump(), "base": base.name})
+
+
+def _predictor(config: PredictConfig, base: Base | None, progress: Progress) -> Any:
+    """Load what answers."""
+    if base is None:
+        progress.begin("loading the run")
+        from dlcli.serving.predictor import Predictor
+
+        return Predictor(config.run, tta=config.tta)
+    from dlcli.vision.weights import obtain, obtain_file
+
+    weights = obtain(base, full=True, progress=progress)
+    classes = obtain_file(bases.CLASSES, name=f"{base.name} --full", progress=progress)
+    progress.begin(f"loading the base {base.name}")
+    from dlcli.serving.base_predictor import BasePredictor
+
+    return BasePredictor(base, weights=weights, classes=classes)
+
+
+def _format(config: PredictConfig) -> str:
+    """Return how the answers are written."""
+    source = config.out or config.data or Path()
+    if config.format is not None or source.suffix.lower() in FORMATS:
+        return config.format or FORMATS[source.suffix.lower()]
+    table = source.suffix.lower() in TABLES or str(source) == _STDIN
+    return "text" if config.top > 1 and config.out is None and not table else "csv"
 
 
 def _rows(config: PredictConfig, record: RunRecord, progress: Progress) -> Iterator[_Row]:
@@ -169,10 +239,10 @@ def _scanned(config: PredictConfig, record: RunRecord) -> Iterator[_Row | BadRow
     if config.text and record.domain != "text":
         problem = f"--text is for texts, and {config.run} classifies pictures"
         raise UsageError(problem, hint="Name a picture or a folder")
+    config.require_fitting(record)
     if config.text:
         yield from ((text, {name: text}) for text in config.text)
     elif str(config.data) == _STDIN:
-        config.require_fitting(record)
         lines = _stdin_lines(config.encoding or "utf-8")
         # An empty text is a text, an empty path is none.
         yield from ((line, {name: line}) for line in lines if line or record.domain == "text")
@@ -191,7 +261,9 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
         raise DataError(found, hint="Name its encoding, such as --encoding latin-1") from None
 
 
-def _classify(rows: Iterator[_Row], predictor: Any, *, proba: bool, progress: Progress) -> Iterator[dict[str, Any]]:
+def _classify(
+    rows: Iterator[_Row], predictor: Any, config: PredictConfig, progress: Progress
+) -> Iterator[dict[str, Any]]:
     from dlcli.vision.screening import all_named
 
     while chunk := list(itertools.islice(rows, min(_CHUNK, predictor.pipeline.together))):
@@ -203,7 +275,8 @@ def _classify(rows: Iterator[_Row], predictor: Any, *, proba: bool, progress: Pr
                 row,
                 int(row.argmax()),
                 probabilistic=predictor.probabilistic,
-                every_class=proba,
+                every_class=config.proba,
+                top=config.top,
             )
         progress.advance(len(chunk))
 
@@ -216,5 +289,6 @@ ACTION = Action(
         "dlcli predict runs/reviews sample_data/reviews-test.csv --out predictions.csv --proba",
         "cat reviews.txt | dlcli predict runs/reviews - --format jsonl",
         "dlcli predict runs/photos holiday/ --proba",
+        "dlcli predict base:vgg16 dog.jpg --top 5",
     ),
 )

@@ -1,4 +1,4 @@
-"""Pretrained bases as Keras models, built by `keras.applications`, and the preprocessing that each was trained with."""
+"""Pretrained bases as Keras models, built by `keras.applications`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dlcli.core.backend import keras
 from dlcli.errors import UsageError
 from dlcli.vision import weights as files
 from dlcli.vision.bases import Base
+from dlcli.vision.stored_weights import snake_case
 
-# Of ImageNet's pixels from 0 to 1, by channel: red, green, blue (keras.applications.imagenet_utils).
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Of ImageNet's pixels from 0 to 255: blue, green, red (likewise).
-_MEAN_BGR = (103.939, 116.779, 123.68)
+# Of ImageNet's pixels from 0 to 1, by channel: red, green, blue (keras.applications.efficientnet).
+_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def build(base: Base, *, height: int, width: int, weights: Path | None, full: bool = False) -> keras.Model:
@@ -54,28 +53,6 @@ def build(base: Base, *, height: int, width: int, weights: Path | None, full: bo
     return model
 
 
-def preprocessed(pixels: Any, mode: str) -> Any:
-    """Return pixels as a base takes them, equal to those of `keras.applications.imagenet_utils.preprocess_input`.
-
-    Args:
-        pixels: float (..., 3) from 0 to 255, red first; a tensor, or the input of a model.
-        mode: as in `Base.preprocessing`.
-    """
-    if mode == "none":
-        return pixels
-    if mode == "unit":
-        return pixels / 255.0
-    if mode == "tf":
-        return pixels / 127.5 - 1.0
-    if mode == "torch":
-        return (pixels / 255.0 - _constant(_MEAN, pixels)) / _constant(_DEVIATION, pixels)
-    return keras.ops.flip(pixels, axis=-1) - _constant(_MEAN_BGR, pixels)
-
-
-def _constant(channels: tuple[float, ...], pixels: Any) -> Any:
-    return keras.ops.convert_to_tensor(channels, dtype=keras.backend.standardize_dtype(pixels.dtype))
-
-
 def _with_deviation(model: keras.Model) -> keras.Model:
     """Put behind EfficientNet's normalisation what Keras puts there for the published weights alone.
 
@@ -96,7 +73,7 @@ def _name_as_first(model: keras.Model) -> None:
     numbered: dict[str, list[tuple[int, Any]]] = {}
     for layer in model.layers:
         kind, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
-        if kind == files.snake_case(type(layer).__name__):
+        if kind == snake_case(type(layer).__name__):
             numbered.setdefault(kind, []).append((int(number or 0), layer))
     for kind, layers in numbered.items():
         for place, (_, layer) in enumerate(sorted(layers, key=lambda pair: pair[0])):

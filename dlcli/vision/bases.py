@@ -20,6 +20,9 @@ from dlcli.resources import home, resource
 
 PREFIX = "base:"
 FOLDER = "pretrained"
+Preprocessing = Literal["caffe", "tf", "torch", "unit", "none"]
+"""What makes a base's input of pixels from 0 to 255; see `Base`."""
+
 _DIGITS = {"sha256": 64, "md5": 32}
 # As many marks of a base tell its network from others: two blocks named as everybody names them do not.
 _ENOUGH = 3
@@ -95,7 +98,7 @@ class Base(BaseModel):
     family: str = ""
     application: str = ""
     file: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*\.keras)?$")
-    preprocessing: Literal["caffe", "tf", "torch", "unit", "none"]
+    preprocessing: Preprocessing
     default_size: int = Field(ge=1)
     smallest_size: int = Field(ge=1)
     feature_layer: str

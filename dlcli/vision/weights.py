@@ -1,9 +1,4 @@
-"""The weights of pretrained bases: brought to this machine and verified; read into a model, layer by layer.
-
-Two layouts of HDF5 are read, told apart by what is in the file: that of Keras 1 and 2, in which Keras publishes its
-own (`layer_names`, and a group a layer), and that of Keras 3 (`.weights.h5`: `layers/CLASS_N/vars/K`). Nothing in
-a file is run, and nothing outside of it is read.
-"""
+"""The weights of pretrained bases: brought to this machine and verified; read into a model, layer by layer."""
 
 from __future__ import annotations
 
@@ -11,14 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import h5py
-import numpy as np
 
 from dlcli.core.fetch import fetch, naming_mirrors
 from dlcli.core.files import write_text
@@ -27,9 +17,16 @@ from dlcli.core.transfer import Remote
 from dlcli.errors import ModelError, UsageError
 from dlcli.vision import bases
 from dlcli.vision.bases import Base, WeightsFile
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_RESTORE = "Fetch it anew, or take another file"
+from dlcli.vision.stored_weights import (
+    RESTORE,
+    SIGNATURE,
+    Stored,
+    class_names,
+    numbered_layers,
+    opened,
+    ordered_layers,
+    read,
+)
 
 
 def obtain(base: Base, *, full: bool = False, progress: Progress, mirror: str = "") -> Path:
@@ -75,7 +72,7 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
         progress.warn(f"{own} is not the file that is stated, so it is not taken")
     if force:
         path.unlink(missing_ok=True)
-    recorded = record(path).get("sha256", "") if not file.hash else ""
+    recorded = record(path).get(file.algorithm, "")
     remote = Remote(
         address=file.address,
         size=file.size,
@@ -86,7 +83,7 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
     with naming_mirrors(f"dlcli pretrained fetch {name}", mirror=mirror):
         fetched = fetch(remote, path, progress=progress, mirror=mirror)
     if fetched.new or not record(path):
-        _keep_record(file, path, address=fetched.address, digest=fetched.hash)
+        keep_record(file, path, address=fetched.address)
         if not file.hash:
             progress.warn(
                 f"nobody states a hash for {file.name}, so it was not verified; it has {file.algorithm} {fetched.hash}"
@@ -114,7 +111,7 @@ def vouched(file: WeightsFile, path: Path) -> bool:
     if file.hash:
         return digest(path, file.algorithm) == file.hash
     with path.open("rb") as content:
-        return content.read(len(_SIGNATURE)) == _SIGNATURE
+        return content.read(len(SIGNATURE)) == SIGNATURE
 
 
 def digest(path: Path, algorithm: str) -> str:
@@ -135,11 +132,18 @@ def _record_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _keep_record(file: WeightsFile, path: Path, *, address: str, digest: str) -> None:
+def keep_record(file: WeightsFile, path: Path, *, address: str) -> None:
+    """Write down beside a file in the user's cache where it came from, and its hash.
+
+    Args:
+        file: which it is.
+        path: where it lies.
+        address: where it came from.
+    """
     about = {
         "address": address,
         "size": path.stat().st_size,
-        file.algorithm: digest,
+        file.algorithm: digest(path, file.algorithm),
         "verified": bool(file.hash),
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -160,9 +164,9 @@ def load(model: Any, path: Path) -> None:
     """
     _require_published(path)
     wanted = [layer for layer in model.layers if layer.weights]
-    with _opened(path) as file:
+    with opened(path) as file:
         pairs = _paired(model, wanted, file, path)
-        values = [[_read(variable, path, layer) for variable in stored] for layer, stored in pairs]
+        values = [[read(variable, path, layer) for variable in stored] for layer, stored in pairs]
     for (layer, _), arrays in zip(pairs, values, strict=True):
         for variable, value in zip(layer.weights, arrays, strict=True):
             variable.assign(value)
@@ -177,40 +181,8 @@ def _require_published(path: Path) -> None:
         raise ModelError(
             f"{path} is not the file that is published under its name: expected {files[0].algorithm} {files[0].hash} "
             f"({files[0].hash_source}), got {digest(path, files[0].algorithm)}",
-            hint=f"{_RESTORE}; weights of your own need another name",
+            hint=f"{RESTORE}; weights of your own need another name",
         )
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file; say what it is where it is none."""
-    try:
-        with path.open("rb") as content:
-            start = content.read(256)
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist", hint="Expected a file of weights") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder, expected a file of weights") from None
-    if not start.startswith(_SIGNATURE):
-        raise ModelError(f"{path} holds no weights: expected HDF5 (.h5), got {_kind(start)}", hint=_RESTORE)
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = "it is cut off" if "truncated" in str(error) else str(error)
-        raise ModelError(f"{path} is damaged ({reason})", hint=_RESTORE) from None
-
-
-def _kind(start: bytes) -> str:
-    if re.match(rb"\s*<(!doctype html|html)\b", start, re.IGNORECASE):
-        return "a web page"
-    if start.startswith(b"PK"):
-        return "an archive (a .keras model is given as the base itself)"
-    return "an empty file" if not start else "something else"
-
-
-_Stored = tuple[str, list[Any]]
-"""The name that a layer has in a file, and its variables there."""
 
 
 def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[Any, list[Any]]]:
@@ -219,14 +191,11 @@ def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[
     Raises:
         ModelError: they do not.
     """
-    older = _child(file, "model_weights") if "model_weights" in file else file  # A whole model, in the older layout.
-    if "layer_names" in older.attrs or "layer_names0" in older.attrs:
-        found = _older(older)
-        matches: list[_Stored | None] = [found[n] if n < len(found) else None for n in range(len(wanted))]
-    elif "layers" in file:
-        found = _newer(_child(file, "layers"))
-        names = _class_names(model)
-        matches = [next((stored for stored in found if stored[0] == names[layer.name]), None) for layer in wanted]
+    if (found := ordered_layers(file)) is not None:
+        matches: list[Stored | None] = [found[n] if n < len(found) else None for n in range(len(wanted))]
+    elif (found := numbered_layers(file)) is not None:
+        names, there = class_names(model), dict(found)
+        matches = [(name, there[name]) if (name := names[layer.name]) in there else None for layer in wanted]
     else:
         raise ModelError(f"{path} holds no weights of a Keras model: it has neither layer names nor layers")
     for layer, match in zip(wanted, matches, strict=True):
@@ -240,7 +209,7 @@ def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[
     return [(layer, match[1]) for layer, match in zip(wanted, matches, strict=True) if match]
 
 
-def _require_fitting(layer: Any, match: _Stored | None, path: Path) -> None:
+def _require_fitting(layer: Any, match: Stored | None, path: Path) -> None:
     """Raise a `ModelError` when a layer's variables in a file are not of the layer's shapes."""
     expected = [tuple(variable.shape) for variable in layer.weights]
     name, found = (match[0], [tuple(variable.shape) for variable in match[1]]) if match else ("", [])
@@ -255,64 +224,3 @@ def _require_fitting(layer: Any, match: _Stored | None, path: Path) -> None:
 
 def _shapes(shapes: list[tuple[int, ...]]) -> str:
     return " + ".join("x".join(map(str, shape)) or "one number" for shape in shapes)
-
-
-def _older(group: Any) -> list[_Stored]:
-    """Return the layers of the layout of Keras 1 and 2, which have the order of the model's."""
-    layers = ((name, _child(group, name)) for name in _names(group, "layer_names"))
-    found = ((name, [_child(layer, variable) for variable in _names(layer, "weight_names")]) for name, layer in layers)
-    return [(name, variables) for name, variables in found if variables]
-
-
-def _names(group: Any, attribute: str) -> list[str]:
-    """Return a list of names that is kept as an attribute, or, when it is long, as several numbered ones."""
-    parts = [attribute] if attribute in group.attrs else []
-    while f"{attribute}{len(parts)}" in group.attrs and attribute not in parts:
-        parts.append(f"{attribute}{len(parts)}")
-    names = [name for part in parts for name in group.attrs[part]]
-    return [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _newer(group: Any) -> list[_Stored]:
-    """Return the layers of Keras 3's layout, by what `_class_names` calls them."""
-    layers = ((name, _child(group, f"{name}/vars")) for name in group if "vars" in group[name])
-    found = ((name, [_child(layer, key) for key in sorted(layer, key=int)]) for name, layer in layers)
-    return [(name, variables) for name, variables in found if variables]
-
-
-def _class_names(model: Any) -> dict[str, str]:
-    """Return what Keras 3 calls each layer in a file: its class, and how many of that class came before."""
-    counts: dict[str, int] = {}
-    names = {}
-    for layer in model.layers:
-        kind = snake_case(type(layer).__name__)
-        counts[kind] = counts.get(kind, -1) + 1
-        names[layer.name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
-    return names
-
-
-def snake_case(name: str) -> str:
-    """Return the name of a class as Keras writes it in files and layer names: `conv2d`, `max_pooling2d`."""
-    words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
-
-
-def _child(group: Any, name: str) -> Any:
-    """Return what is in a group; nothing that stands in another file."""
-    for part in name.split("/"):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{part} is missing, or a link")
-        group = group[part]
-    if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual):
-        raise ValueError(f"{name} stands in another file")
-    return group
-
-
-def _read(variable: Any, path: Path, layer: Any) -> np.ndarray[Any, Any]:
-    """Return the numbers of a variable, whose shape is known to be the layer's."""
-    if variable.dtype.kind not in "fiu":
-        raise ModelError(f"{path} is damaged (the layer {layer.name} holds no numbers)", hint=_RESTORE)
-    value: np.ndarray[Any, Any] = np.asarray(variable)
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise ModelError(f"{path} is damaged (the layer {layer.name} holds NaN or infinity)", hint=_RESTORE)
-    return value

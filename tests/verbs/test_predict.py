@@ -160,8 +160,8 @@ def test_a_table_longer_than_a_chunk_keeps_its_order(
 
 
 def test_texts_are_not_skipped(dlcli: Command, run: Path, tiny: Path) -> None:
-    for verb in ("predict", "evaluate"):
-        outcome = dlcli(verb, run, tiny, "--skip-bad")
+    for verb, *data in (("predict", tiny), ("evaluate", tiny), ("predict", "--text", "good")):
+        outcome = dlcli(verb, run, *data, "--skip-bad")
         assert outcome.code == 2
         assert "--skip-bad is for pictures, and the run is of texts" in outcome.lines[-1]
 

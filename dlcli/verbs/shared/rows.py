@@ -7,13 +7,15 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from dlcli.errors import DataError
+from dlcli.errors import DataError, printable
 
+# Cell with a list of the best classes; in a table they are columns instead.
+TOP = "top"
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def answer_cells(
-    labels: Sequence[str], outputs: Any, best: int, *, probabilistic: bool, every_class: bool
+    labels: Sequence[str], outputs: Any, best: int, *, probabilistic: bool, every_class: bool, top: int = 1
 ) -> dict[str, Any]:
     """Return the cells that say what a run answers for one item.
 
@@ -23,26 +25,51 @@ def answer_cells(
         best: the class that the item is taken for.
         probabilistic: whether the outputs are probabilities; else they are scores.
         every_class: add a cell for each class.
+        top: how many of the best classes the cell `top` lists; there is none for 1.
     """
     name, short = ("probability", "p") if probabilistic else ("score", "score")
-    cells = {"prediction": labels[best], name: round(float(outputs[best]), 6)}
+    cells: dict[str, Any] = {"prediction": labels[best], name: round(float(outputs[best]), 6)}
+    if top > 1:
+        order = sorted(range(len(labels)), key=lambda place: -outputs[place])[:top]
+        cells[TOP] = [{"prediction": labels[place], name: round(float(outputs[place]), 6)} for place in order]
     if every_class:
         cells |= {f"{short}({label})": round(float(p), 6) for label, p in zip(labels, outputs, strict=True)}
     return cells
 
 
-def require_no_answers(columns: Iterable[str], source: object, *, probabilistic: bool) -> None:
+def require_no_answers(columns: Iterable[str], source: object, *, probabilistic: bool, top: int = 1) -> None:
     """Raise a `DataError` when a table has a column already that the answers would go to."""
-    taken = sorted({"prediction", "probability" if probabilistic else "score"} & set(columns))
+    name = "probability" if probabilistic else "score"
+    ranked = {f"{cell}_{rank}" for rank in range(2, top + 1) for cell in ("prediction", name)}
+    taken = sorted(({"prediction", name} | ranked | ({TOP} if top > 1 else set())) & set(columns))
     if taken:
         raise DataError(f"{source} has a column {taken[0]!r} already", hint="Rename it")
 
 
+def in_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with a cell for each of its best classes but the first: `prediction_2`, `probability_2` ..."""
+    ranked = {
+        f"{name}_{rank}": cell for rank, best in enumerate(row[TOP], 1) for name, cell in best.items() if rank > 1
+    }
+    return {key: cell for key, cell in row.items() if key != TOP} | ranked
+
+
+def in_lines(row: dict[str, Any]) -> str:
+    """Return an item, and below it its best classes with their probabilities or scores."""
+    item, *_ = row.values()
+    answers = row.get(TOP) or [{"prediction": row["prediction"], "": row.get("probability", row.get("score"))}]
+    lines = (f"  {number:.4f}  {prediction}" for prediction, number in (best.values() for best in answers))
+    return printable("\n".join([str(item).replace("\n", "\\n"), *lines]))
+
+
 def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str) -> int:
-    """Write rows as CSV or TSV (with the first row's columns as header) or as JSON lines; return their number."""
+    """Write rows as CSV or TSV (with the first row's columns as header), JSON lines or text; return their number."""
     count, writer = 0, None
     for row in rows:
         count += 1
+        if form == "text":
+            stream.write(in_lines(row) + "\n")
+            continue
         if form == "jsonl":
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             continue
