@@ -182,7 +182,8 @@ def on_pixels(
         shown = "x".join(map(str, maps.shape[1:]))
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"--base: {choice.name} does not take pictures of {shown} ({reason})", hint="Name another --image-size"
+            f"--base: {choice.name} does not take pictures of {shown} ({reason})",
+            hint="Name another --image-size, or --color",
         ) from None
 
 
