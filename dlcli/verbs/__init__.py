@@ -50,6 +50,7 @@ VERBS = (
     Verb("augment", "Write changed copies of pictures, or show what a change does.", "Data"),
     Verb("clean", "Write a table with its texts cleaned: as the pipeline sees them.", "Data"),
     Verb("tokenize", "Turn texts into a sparse matrix or padded ids, and a vocabulary.", "Data"),
+    Verb("features", "Write what a pretrained base makes of pictures, for other tools.", "Data"),
     Verb("train-text", "Train a text classifier from a table or a folder of texts.", "Train"),
     Verb("train-image", "Train a picture classifier from a folder or an archive.", "Train"),
     Verb("finetune", "Train a picture classifier on a pretrained base, frozen or not.", "Train"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -51,7 +51,12 @@ class FinetuneConfig(
         False,
         "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
     )
-    epochs: int = option(10, "Train for this many passes over the data; without it what fits the data.", ge=1)
+    resize: Literal["stretch", "letterbox", "crop"] = option(
+        "crop",
+        "How a picture of another shape gets the size: its largest middle part, as most bases were trained; stretched; "
+        "or whole, with black bars.",
+    )
+    epochs: int = option(20, "Train for this many passes over the data; without it what fits the data.", ge=1)
     schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")
     patience: int = option(
         0,
@@ -175,11 +180,9 @@ def _read(config: FinetuneConfig, progress: Progress) -> Corpus:
 
 
 def _auto(config: FinetuneConfig) -> Any:
-    from dlcli.core.devices import Auto
     from dlcli.vision import base_choice
 
-    kinds = ("cpu", "gpu") if base_choice.choose(config.take(BaseConfig)).bfloat16 else ()
-    return Auto(bfloat16=kinds, features=("amx_bf16", "avx512_bf16"))
+    return base_choice.choose(config.take(BaseConfig)).auto
 
 
 def _make_domain(config: FinetuneConfig) -> Any:

@@ -153,7 +153,7 @@ def block_factors(model: keras.Model, blocks: dict[str, str], factor: float) -> 
     for layer in reversed(base_layers(model)):
         if layer.trainable and layer.weights:
             found[layer.name] = factor**depth
-        if layer.name in firsts or (not firsts and layer.weights):
+        if layer.name in firsts or (not firsts and layer.trainable and layer.weights):
             depth += 1
     return found if factor < 1 else {}
 

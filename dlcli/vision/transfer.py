@@ -111,21 +111,7 @@ class TransferDomain:
 
     def _on_top(self, base: keras.Model, classes: int) -> keras.Model:
         """Build the network from the bytes of pixels to the classes; the head computes in float32."""
-        assert self.pipeline.image_size is not None
-        pixels = keras.Input((*self.pipeline.image_size, self.pipeline.channels), dtype="uint8", name="pixels")
-        _rename(base)
-        with _float32():
-            maps = networks.preprocess(pixels, self.choice.preprocessing)
-            if self.base.upsample > 1:
-                maps = layers.UpSampling2D(self.base.upsample, interpolation="bilinear", name="upsample")(maps)
-        try:
-            maps = networks.attach(base, maps)
-        except ValueError as error:
-            raise UsageError(
-                f"--base: {self.choice.name} does not take pictures of "
-                f"{'x'.join(map(str, pixels.shape[1:]))} ({str(error).splitlines()[0]})",
-                hint="Name another --image-size",
-            ) from None
+        pixels, maps = on_pixels(base, self.choice, self.pipeline, upsample=self.base.upsample)
         config = self.head.resolved_head()
         with _float32():
             rows = _as_rows(maps, flatten=config.head == "flatten-dense")
@@ -164,6 +150,60 @@ class TransferDomain:
                     rows.fill(told)
 
         return inputs, encode, prepare
+
+
+def on_pixels(
+    base: keras.Model, choice: BaseChoice, pipeline: ImagePipelineConfig, *, upsample: int = 1
+) -> tuple[Any, Any]:
+    """Lay a base on the bytes of pixels.
+
+    Args:
+        base: its model.
+        choice: says how it is preprocessed for.
+        pipeline: size and channels are known.
+        upsample: how many times pictures are enlarged first.
+
+    Returns:
+        the input, uint8 (batch, height, width, channels), and the base's output.
+
+    Raises:
+        UsageError: the base does not take pictures of that size.
+    """
+    assert pipeline.image_size is not None, "resolved when the data was read"
+    pixels = keras.Input((*pipeline.image_size, pipeline.channels), dtype="uint8", name="pixels")
+    _rename(base)
+    with _float32():
+        maps = networks.preprocess(pixels, choice.preprocessing)
+        if upsample > 1:
+            maps = layers.UpSampling2D(upsample, interpolation="bilinear", name="upsample")(maps)
+    try:
+        return pixels, networks.attach(base, maps)
+    except ValueError as error:
+        shown = "x".join(map(str, maps.shape[1:]))
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"--base: {choice.name} does not take pictures of {shown} ({reason})", hint="Name another --image-size"
+        ) from None
+
+
+def pooled(base: keras.Model, choice: BaseChoice, pipeline: ImagePipelineConfig, pooling: str) -> FrozenPart:
+    """Return what makes features of pictures: a base, all of it frozen, and a pooling of its maps.
+
+    Args:
+        base: its model.
+        choice: says how it is preprocessed for.
+        pipeline: size and channels are known.
+        pooling: `avg` or `max` of each map, or `none`.
+    """
+    pixels, maps = on_pixels(base, choice, pipeline)
+    if len(maps.shape) == 4 and pooling != "none":
+        with _float32():
+            maps = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling](name=FEATURES)(
+                maps
+            )
+    model = networks.separate(keras.Model(pixels, maps))
+    model.trainable = False
+    return FrozenPart(model, pipeline)
 
 
 def _as_rows(maps: Any, *, flatten: bool) -> Any:
