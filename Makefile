@@ -36,6 +36,7 @@ bench: $(VENV)/.dev  ## Measure dlcli beside its peers (about an hour; needs the
 	$(BIN)/python benchmarks/text_sequences.py
 	$(BIN)/python benchmarks/image_augmentation.py
 	$(BIN)/python benchmarks/image_training.py
+	$(BIN)/python benchmarks/transfer_learning.py
 
 bench-quick: $(VENV)/.dev  ## The same, one run of each and the slow peer cut short and scaled
 	$(BIN)/python benchmarks/text_ngram.py --quick

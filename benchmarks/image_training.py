@@ -25,13 +25,14 @@ from measure import NotMeasured, Table, spread
 from dlcli.console import Console
 from dlcli.core import devices
 from dlcli.core.backend import keras
+from dlcli.core.lines import strict
 from dlcli.errors import DlcliError
 from dlcli.verbs.train_image import TrainImageConfig, train_image
 from dlcli.vision import models
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.model_config import ImageModelConfig
 from dlcli.vision.pixels import decode_items
-from dlcli.vision.read import labelled_pictures
+from dlcli.vision.read import scan_labelled
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EPOCHS, BATCH, RATE = 4, 128, 0.001
@@ -94,7 +95,7 @@ def find_mnist(folder: Path, work: Path) -> Path:
 def epochs(folder: Path, work: Path, *, runs: int) -> Table:
     """Train both sides in turn."""
     source = find_mnist(folder, work)
-    pictures = list(labelled_pictures(source, ImageDataConfig(), part="train"))
+    pictures = list(strict(scan_labelled(source, ImageDataConfig(), part="train")))
     pipeline = ImagePipelineConfig(image_size=SIZE, color="grayscale")
     pixels, _ = decode_items([picture.item for picture in pictures], pipeline, progress=Console(-1))
     classes = sorted({picture.label for picture in pictures})

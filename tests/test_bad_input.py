@@ -66,9 +66,14 @@ BAD_DATA: list[Any] = [
     ),
     pytest.param("a.csv", "text,label,text\na,b,c\n", "", 3, ["'text'", "twice"], id="column-twice"),
     pytest.param(
-        "a.csv", HEADER + "a,pos\nb,pos\n", "", 3, ["at least two classes", "found 1", "'pos'"], id="one-class"
+        "a.csv",
+        HEADER + "a,pos\nb,pos\n",
+        "",
+        3,
+        ["a.csv: expected at least two classes, found 1: 'pos'"],
+        id="one-class",
     ),
-    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["class 'rare' has 1 item"], id="class-of-one"),
+    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["a.csv: class 'rare' has 1 item"], id="class-of-one"),
     pytest.param(
         "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 item", "1 of them different"], id="class-of-one-text"
     ),

@@ -81,8 +81,12 @@ class Corpus:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def label_names(labels: Iterable[str]) -> list[str]:
+def label_names(labels: Iterable[str], *, where: str) -> list[str]:
     """Return the distinct labels in natural order: `class_2` before `class_10`.
+
+    Args:
+        labels: one for each item.
+        where: what to call the data in the error.
 
     Raises:
         DataError: there are fewer than two.
@@ -90,7 +94,7 @@ def label_names(labels: Iterable[str]) -> list[str]:
     names = sorted(set(labels), key=natural_key)
     if len(names) < 2:
         raise DataError(
-            f"expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
+            f"{where}: expected at least two classes, found {len(names)}" + (f": {names[0]!r}" if names else ""),
             hint="Check the labels, or add items of other classes",
         )
     return names
@@ -121,7 +125,9 @@ def label_ids(labels: Sequence[str], names: Sequence[str], *, where: str) -> Int
     return np.fromiter((known[label] for label in labels), dtype=np.int64, count=len(labels))
 
 
-def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, share: float | int, seed: int) -> Split:
+def split(
+    groups: Sequence[str], labels: IntArray, names: Sequence[str], *, share: float | int, seed: int, where: str
+) -> Split:
     """Split items into training and validation, stratified, with equal items on one side.
 
     Args:
@@ -130,6 +136,7 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
         names: the label names, for errors.
         share: of each class, to validate on (float), or the number of items in all (int).
         seed: of the draw; the split is a function of the items and of it.
+        where: what to call the data in errors.
 
     Returns:
         the two sides; each class is on both.
@@ -150,8 +157,8 @@ def split(groups: Sequence[str], labels: IntArray, names: Sequence[str], *, shar
         candidates = leaders[labels[leaders] == label]
         if len(candidates) < 2:
             raise DataError(
-                f"class {name!r} has {int(np.sum(labels == label))} item(s), {len(candidates)} of them different; "
-                "a split needs at least two",
+                f"{where}: class {name!r} has {int(np.sum(labels == label))} item(s), {len(candidates)} of them "
+                "different; a split needs at least two",
                 hint="Check the labels, add items, or give validation data with --val",
             )
         wanted = max(1, round(fraction * int(sizes[candidates].sum())))

@@ -45,7 +45,7 @@ def read_corpus(
     elif "val" in parts_of(path):
         held_out = _without_blanks(read_labelled(path, columns, part="val"), progress)
 
-    names = dataset.label_names(texts.labels)
+    names = dataset.label_names(texts.labels, where=texts.source)
     labels = dataset.label_ids(texts.labels, names, where=texts.source)
     fingerprint = dataset.fingerprint(texts.texts, texts.labels)
     if held_out is not None:
@@ -57,7 +57,7 @@ def read_corpus(
             ),
             fingerprint=dataset.fingerprint([fingerprint, *held_out.texts], ["", *held_out.labels]),
         )
-    parts = dataset.split(texts.texts, labels, names, share=val_split, seed=seed)
+    parts = dataset.split(texts.texts, labels, names, share=val_split, seed=seed, where=texts.source)
 
     def side(rows: IntArray) -> Side:
         return Side(items=[texts.texts[row] for row in rows], labels=labels[rows])

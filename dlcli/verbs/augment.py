@@ -12,7 +12,7 @@ from pydantic import Field
 from dlcli.core.config import Names, option
 from dlcli.core.folders import PARTS
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, SurroundingsError, Terminated, UsageError, nearest
+from dlcli.errors import DataError, Terminated, UsageError, nearest
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
@@ -171,7 +171,7 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
     from dlcli.vision.augmentation.manifest import MANIFEST
     from dlcli.vision.augmentation.output import opened
     from dlcli.vision.augmentation.plan import plan
-    from dlcli.vision.raw import bad_pictures
+    from dlcli.vision.raw import BadPictures
 
     begun = time.monotonic()
     _require_apart(source, out)
@@ -191,7 +191,7 @@ def _write(config: AugmentConfig, source: Path, out: Path, progress: Progress) -
             raise
         bad += damaged
         if damaged and not config.skip_bad:
-            raise bad_pictures(bad, hint="Repair or delete them, or add --skip-bad; what is done is kept")
+            raise BadPictures(bad, hint="Repair or delete them, or add --skip-bad; what is done is kept")
         output.finish(rows, header, [_skipped(one, source) for one in bad])
     return AugmentResult(
         data=config.data,
@@ -220,7 +220,7 @@ def _require_apart(source: Path, out: Path) -> None:
 def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list[str], list[BadRow], list[str]]:
     """Return the pictures whose headers are good, what is wrong with others, and the parts of the folder."""
     from dlcli.vision.augmentation.plan import find
-    from dlcli.vision.raw import BadItem, bad_pictures, look_all
+    from dlcli.vision.raw import BadItem, BadPictures, look_all
 
     found, parts = find(source)
     if found.unsupported:
@@ -237,7 +237,7 @@ def _look(config: AugmentConfig, source: Path, progress: Progress) -> tuple[list
         else:
             good.append(look.item)
     if bad and not config.skip_bad:
-        raise bad_pictures(bad, hint="Repair or delete them, or add --skip-bad")
+        raise BadPictures(bad, hint="Repair or delete them, or add --skip-bad")
     if not good:
         raise DataError(f"{source}: none of the {len(bad):,} pictures can be read", hint="See dlcli check")
     if bad:
@@ -287,8 +287,8 @@ def _preview(config: AugmentConfig, source: Path, path: Path, progress: Progress
 
     require_free_file(path, option="--preview", endings=(".png", ".jpg", ".jpeg", ".webp"), force=config.force)
     if path.resolve().is_relative_to(source.resolve()):
-        raise SurroundingsError(
-            f"{path} lies in SRC: it would be taken for one of its pictures", hint="Put it elsewhere"
+        raise UsageError(
+            f"--preview: {path} lies in SRC: it would be taken for one of its pictures", hint="Put it elsewhere"
         )
     found, parts = find(source)
     sources = plan(source, found.pictures, parts=parts, augmented=config.parts, copies=1, format="png")

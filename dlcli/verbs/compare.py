@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class CompareResult(Result):
     n: int | None = None
     paired_on: str = ""
     paired: list[dict[str, Any]] = Field(default_factory=list)
+    skipped: int = 0
     notes: list[str] = Field(default_factory=list)
     plot: Path | None = None
 
@@ -71,6 +73,8 @@ class CompareResult(Result):
         )
         if self.data is not None:
             parts.append(_test_table(self.runs, f"on {self.data.name}, {self.n:,} items"))
+            if self.skipped:
+                parts.append(f"{self.skipped:,} bad pictures are left out")
         if self.paired:
             parts.append(_paired_table(self.paired, self.paired_on))
         if self.notes:
@@ -217,18 +221,22 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
 
     from dlcli.results.answers import Answerer, LabelledStream
     from dlcli.results.metrics import judge
+    from dlcli.vision.screening import all_named
 
     assert result.data is not None
     progress.begin(f"reading {result.data}")
     _, first = next(iter(runs.values()))
-    stream = LabelledStream(config.labelled(first, result.data), result.data, first.labels)
+    items, result.skipped = config.labelled(first, result.data, progress)
+    stream = LabelledStream(items, result.data, first.labels)
     progress.begin("loading the runs")
     answerers = [Answerer(path, first.labels) for path, _ in runs.values()]
     kept: list[list[Any]] = [[] for _ in answerers]
     progress.begin("classifying")
-    for chunk in stream:
-        for answerer, parts in zip(answerers, kept, strict=True):
-            parts.append(answerer(chunk.items))
+    chunks = iter(stream)
+    for chunk in chunks:
+        with all_named(item for some in itertools.chain([chunk], chunks) for item in some.items):
+            for answerer, parts in zip(answerers, kept, strict=True):
+                parts.append(answerer(chunk.items))
         progress.advance(len(chunk.items))
     result.n = stream.n
     right = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,7 @@ class EvaluateResult(Result):
     data: Path
     n: int
     blank: int
+    skipped: int
     accuracy: float
     loss: float | None
     f1_macro: float
@@ -95,7 +97,9 @@ class EvaluateResult(Result):
 
     def text(self) -> str:
         """Return the scores beside the baselines, the classes, who was taken for whom, calibration, slices, gates."""
-        head = [("items", f"{self.n:,}" + (f", {self.blank:,} of them blank" if self.blank else ""))]
+        blank = f", {self.blank:,} of them blank" if self.blank else ""
+        skipped = f", and {self.skipped:,} bad left out" if self.skipped else ""
+        head = [("items", f"{self.n:,}{blank}{skipped}")]
         if self.threshold:
             head.append(
                 (
@@ -147,7 +151,8 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     progress.begin(f"reading {data}")
     from dlcli.results.answers import Answerer, LabelledStream
 
-    stream = LabelledStream(config.labelled(record, data), data, record.labels, slices=config.slice)
+    items, skipped = config.labelled(record, data, progress)
+    stream = LabelledStream(items, data, record.labels, slices=config.slice)
     if config.save_predictions is not None:
         require_no_answers(stream.columns, data, probabilistic=record.probabilistic)
 
@@ -181,6 +186,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
         data=data,
         n=stream.n,
         blank=stream.blank,
+        skipped=skipped,
         accuracy=judged.scores["accuracy"].value,
         loss=judged.scores["log_loss"].value,
         f1_macro=judged.scores["f1_macro"].value,
@@ -268,13 +274,16 @@ def _answer(
     import numpy as np
 
     from dlcli.core.files import replacing
+    from dlcli.vision.screening import all_named
 
     outputs: list[list[Any]] = [[] for _ in runs]
 
     def rows() -> Iterator[dict[str, Any]]:
-        for chunk in stream:
-            for run, kept in zip(runs, outputs, strict=True):
-                kept.append(run(chunk.items))
+        chunks = iter(stream)
+        for chunk in chunks:
+            with all_named(item for some in itertools.chain([chunk], chunks) for item in some.items):
+                for run, kept in zip(runs, outputs, strict=True):
+                    kept.append(run(chunk.items))
             beside.add(chunk.items)
             progress.advance(len(chunk.items))
             if config.save_predictions is not None:

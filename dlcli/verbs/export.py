@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dlcli.core.config import option
+from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
@@ -93,7 +94,7 @@ def _items(config: ExportConfig, record: RunRecord) -> list[str]:
         raise UsageError(f"--verify needs items, and {path} does not exist", hint="Name some with --verify-data")
     if config.verify_data is None and config.encoding is None and record.domain == "text":
         config = config.model_copy(update={"encoding": record.config["encoding"]})
-    items = [item for item, _ in config.unlabelled(record, path)]
+    items = [item for item, _ in strict(config.unlabelled(record, path))]
     if not items:
         raise DataError(f"{path} has nothing to verify with", hint="Name others with --verify-data")
     step = max(1, len(items) // config.verify)

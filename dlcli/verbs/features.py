@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from dlcli.core.config import option
+from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError
 from dlcli.resources import resolve_input
@@ -130,13 +131,13 @@ def features(config: FeaturesConfig, progress: Progress) -> FeaturesResult:
 
 def _read(config: FeaturesConfig, progress: Progress) -> tuple[list[str], list[str] | None]:
     """Return the pictures, and their labels if those are wanted."""
-    from dlcli.vision.read import labelled_pictures, read_pictures
+    from dlcli.vision.read import scan_labelled, scan_pictures
 
     path = resolve_input(config.data)
     progress.begin(f"looking at the pictures of {path}")
     if not config.labels:
-        return [item for item, _ in read_pictures(path, column=config.path_column)], None
-    found = list(labelled_pictures(path, config.take(ImageDataConfig), part="train"))
+        return [item for item, _ in strict(scan_pictures(path, column=config.path_column))], None
+    found = list(strict(scan_labelled(path, config.take(ImageDataConfig), part="train")))
     if not found:
         raise DataError(f"{path} has no pictures", hint="Expected a folder of pictures for each class; or --no-labels")
     return [one.item for one in found], [one.label for one in found]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from pydantic import Field, model_validator
 
 from dlcli.core.config import option
+from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.core.tables import TABLES
 from dlcli.errors import DataError, UsageError
@@ -20,19 +21,22 @@ from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, table
 from dlcli.verbs.shared.rows import FORMATS, answer_cells, in_columns, in_lines, require_no_answers, write_rows
-from dlcli.verbs.shared.trained_data import TrainedDataConfig
+from dlcli.verbs.shared.trained_data import SkipBadConfig
 from dlcli.vision import bases
 from dlcli.vision.bases import Base
 
 if TYPE_CHECKING:
+    from dlcli.core.lines import BadRow
     from dlcli.core.run import RunRecord
+
+    _Row = tuple[str, dict[str, Any]]
 
 # Items that are classified together, at most: a table of any length streams through in bounded memory.
 _CHUNK = 16_384
 _STDIN = "-"
 
 
-class PredictConfig(TrainedDataConfig):
+class PredictConfig(SkipBadConfig):
     """All settings of a prediction."""
 
     section = "Data"
@@ -135,7 +139,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         # Without an ending it is as DATA is.
         named = config.format is not None or not config.out.suffix
         require_free_file(config.out, option="--out", endings=() if named else FORMATS, force=config.force)
-    rows = _rows(config, record)
+    rows = _rows(config, record, progress)
     first = next(rows, None)
     if first is None:
         source = "stdin" if str(config.data) == _STDIN else config.data
@@ -216,16 +220,29 @@ def _format(config: PredictConfig) -> str:
     return "text" if config.top > 1 and config.out is None and not table else "csv"
 
 
-def _rows(config: PredictConfig, record: RunRecord) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each item with the cells that stand beside it in the output."""
+def _rows(config: PredictConfig, record: RunRecord, progress: Progress) -> Iterator[_Row]:
+    """Yield each item with the cells that stand beside it in the output; pictures when all were looked at."""
+    scanned = _scanned(config, record)
+    if record.domain != "vision":
+        yield from strict(scanned)
+        return
+    from dlcli.vision.screening import screen
+
+    source = "stdin" if str(config.data) == _STDIN else config.data
+    found = screen(scanned, source=source, skip_bad=config.skip_bad, progress=progress)
+    config.note_skipped(found.bad, source, progress)
+    yield from found.rows
+
+
+def _scanned(config: PredictConfig, record: RunRecord) -> Iterator[_Row | BadRow]:
     name = "text" if record.domain == "text" else "file"
     if config.text and record.domain != "text":
         problem = f"--text is for texts, and {config.run} classifies pictures"
         raise UsageError(problem, hint="Name a picture or a folder")
+    config.require_fitting(record)
     if config.text:
         yield from ((text, {name: text}) for text in config.text)
     elif str(config.data) == _STDIN:
-        config.require_fitting(record)
         lines = _stdin_lines(config.encoding or "utf-8")
         # An empty text is a text, an empty path is none.
         yield from ((line, {name: line}) for line in lines if line or record.domain == "text")
@@ -245,10 +262,13 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
 
 
 def _classify(
-    rows: Iterator[tuple[str, dict[str, Any]]], predictor: Any, config: PredictConfig, progress: Progress
+    rows: Iterator[_Row], predictor: Any, config: PredictConfig, progress: Progress
 ) -> Iterator[dict[str, Any]]:
+    from dlcli.vision.screening import all_named
+
     while chunk := list(itertools.islice(rows, min(_CHUNK, predictor.pipeline.together))):
-        outputs = predictor.outputs([item for item, _ in chunk])
+        with all_named(item for item, _ in itertools.chain(chunk, rows)):
+            outputs = predictor.outputs([item for item, _ in chunk])
         for (_, cells), row in zip(chunk, outputs, strict=True):
             yield cells | answer_cells(
                 predictor.labels,

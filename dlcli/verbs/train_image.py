@@ -10,7 +10,7 @@ from pydantic import model_validator
 from dlcli.core.config import RunConfig, option
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, Schedule, TrainingConfig
-from dlcli.errors import DataError
+from dlcli.errors import UsageError
 from dlcli.verbs import Action
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
@@ -125,7 +125,7 @@ def _read(config: TrainImageConfig, progress: Progress) -> Corpus:
         progress=progress,
     )
     if config.class_mode == "binary" and len(corpus.names) != 2:
-        raise DataError(
+        raise UsageError(
             f"--class-mode binary is for two classes, and {config.data} has {len(corpus.names)}",
             hint="Use --class-mode categorical",
         )

@@ -54,6 +54,12 @@ def is_archive(path: Path) -> bool:
     return name.endswith(".npz") or bool(_IDX.fullmatch(name)) or any(rule.fullmatch(name) for rule in _CIFAR.values())
 
 
+def kind(path: Path) -> str:
+    """Return what kind of archive a file is, by its name: `npz`, `idx` or `cifar-10`."""
+    name = path.name.lower()
+    return "npz" if name.endswith(".npz") else "idx" if _IDX.fullmatch(name) else "cifar-10"
+
+
 def archives_in(folder: Path) -> list[Path]:
     """Return the IDX and CIFAR-10 files that lie in a folder, in natural order."""
     from dlcli.core.folders import natural_key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,17 @@ from dlcli.core import dataset
 from dlcli.core.dataset import Corpus, IntArray, Side
 from dlcli.core.lines import BadRow
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError
 from dlcli.resources import resolve_input
-from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.headers import Header
-from dlcli.vision.raw import BadItem, look_all, require_good
-from dlcli.vision.read import LabelledPicture, parts_of, scan_labelled
+from dlcli.vision.read import parts_of, scan_labelled
+from dlcli.vision.screening import screen
 
 FALLBACK_SIZE = (150, 150)
 """What the model sees where pictures have many sizes, or large ones: what the notes take."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Looked:
     """Labelled pictures that could be looked at, and what could not.
 
@@ -36,20 +35,11 @@ class _Looked:
     """
 
     source: str
-    items: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-    headers: list[Header] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
-
-    def without(self, bad: Iterable[BadRow]) -> None:
-        """Leave out pictures that turned out to be bad."""
-        gone = {one.item for one in bad if isinstance(one, BadItem)}
-        kept = [number for number, item in enumerate(self.items) if item not in gone]
-        self.items = [self.items[number] for number in kept]
-        self.labels = [self.labels[number] for number in kept]
-        self.digests = [self.digests[number] for number in kept]
-        self.headers = [self.headers[number] for number in kept]
+    items: list[str]
+    labels: list[str]
+    digests: list[str]
+    headers: list[Header]
+    bad: list[BadRow]
 
 
 def read_corpus(
@@ -91,7 +81,7 @@ def read_corpus(
     elif "val" in parts_of(path):
         held_out = _look_at(path, columns, part="val", skip_bad=skip_bad, progress=progress)
 
-    names = dataset.label_names(found.labels)
+    names = dataset.label_names(found.labels, where=found.source)
     labels = dataset.label_ids(found.labels, names, where=found.source)
     fingerprint = dataset.fingerprint(found.digests, found.labels)
     about: dict[str, Any] = {
@@ -111,7 +101,7 @@ def read_corpus(
             fingerprint=dataset.fingerprint([fingerprint, *held_out.digests], ["", *held_out.labels]),
             **about,
         )
-    parts = dataset.split(found.digests, labels, names, share=val_split, seed=seed)
+    parts = dataset.split(found.digests, labels, names, share=val_split, seed=seed, where=found.source)
 
     def side(rows: IntArray) -> Side:
         return Side(items=[found.items[row] for row in rows], labels=labels[rows])
@@ -121,43 +111,17 @@ def read_corpus(
 
 def _look_at(path: Path, columns: ImageDataConfig, *, part: str, skip_bad: bool, progress: Progress) -> _Looked:
     """Read what pictures there are, and the header of each."""
-    progress.begin(f"looking at the pictures of {path}")
-    found = _Looked(source=str(path))
-    rows: list[LabelledPicture] = []
-    for row in scan_labelled(path, columns, part=part):
-        if isinstance(row, BadRow):
-            found.bad.append(row)
-        else:
-            rows.append(row)
-    progress.begin(f"looking at {len(rows):,} pictures", len(rows))
-    for row, look in zip(rows, look_all(row.item for row in rows), strict=True):
-        progress.advance()
-        if isinstance(look, BadItem):
-            found.bad.append(look)
-            continue
-        found.items.append(row.item)
-        found.labels.append(row.label)
-        found.digests.append(look.digest.hex())
-        found.headers.append(look.header)
-    if skip_bad:
-        _leave_out(found, progress)
-    require_good(found.bad if not skip_bad else [])
-    if not found.items:
-        raise DataError(f"{path} has no picture that can be used", hint="dlcli check names what is wrong with each")
-    return found
-
-
-def _leave_out(found: _Looked, progress: Progress) -> None:
-    """Decode all pictures, leave out those that cannot be, and say how many those are."""
-    from dlcli.vision.pixels import decode_items
-
-    progress.begin(f"decoding {len(found.items):,} pictures", len(found.items))
-    small = ImagePipelineConfig(image_size=(8, 8), color="grayscale")
-    _, damaged = decode_items(found.items, small, progress=progress)
-    found.without(damaged)
-    found.bad += damaged
+    found = screen(scan_labelled(path, columns, part=part), source=path, skip_bad=skip_bad, progress=progress)
     if found.bad:
-        progress.warn(f"{found.source}: {len(found.bad):,} bad files are left out; the run's skipped.jsonl names them")
+        progress.warn(f"{path}: {len(found.bad):,} bad files are left out; the run's skipped.jsonl names them")
+    return _Looked(
+        source=str(path),
+        items=[row.item for row in found.rows],
+        labels=[row.label for row in found.rows],
+        digests=[look.digest.hex() for look in found.looks],
+        headers=[look.header for look in found.looks],
+        bad=found.bad,
+    )
 
 
 def _records(bad: Iterable[BadRow]) -> list[dict[str, Any]]:

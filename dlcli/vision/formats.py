@@ -50,8 +50,7 @@ def jpeg(data: Any, head: Any, *, channels: int, sides: tuple[int, int] | None) 
     size = tf.io.extract_jpeg_shape(data)
 
     def at(ratio: int) -> Any:
-        # The accurate transform is Pillow's default too; with SIMD the fast one gains nothing.
-        return tf.io.decode_jpeg(data, channels=channels, ratio=ratio, dct_method="INTEGER_ACCURATE")
+        return decode_jpeg(data, channels=channels, ratio=ratio)
 
     def reduced() -> Any:
         assert sides is not None
@@ -61,6 +60,12 @@ def jpeg(data: Any, head: Any, *, channels: int, sides: tuple[int, int] | None) 
     with tf.control_dependencies([within_bounds(size[0], size[1])]):
         image = at(1) if sides is None else tf.cond(_times(size, sides) < 2, lambda: at(1), apart(reduced))
     return tf.cond(_is_plain_jpeg(head), lambda: image, lambda: _upright_jpeg(image, data))
+
+
+def decode_jpeg(data: Any, *, channels: int, ratio: int = 1) -> Any:
+    """Decode JPEG as it is stored, at a `ratio`-th of its size."""
+    # The accurate transform is Pillow's default too; with SIMD the fast one gains nothing.
+    return tf.io.decode_jpeg(data, channels=channels, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
 
 def _times(size: Any, sides: tuple[int, int]) -> Any:

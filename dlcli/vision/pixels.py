@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from threading import Event
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,15 @@ from dlcli.core.progress import Progress
 from dlcli.core.quiet import quiet_libraries
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.decode import decode_batch, decode_native
-from dlcli.vision.headers import BadPicture, read_header
+from dlcli.vision.headers import BadPicture, Header, read_header
+from dlcli.vision.plain import Plain, decode_plain, plain_format
 from dlcli.vision.raw import BadItem, damaged, read_raw
 
 Pixels = npt.NDArray[np.uint8]
 # Enough that a call's own cost is small; few enough that the encoded bytes of all threads stay small beside the pixels.
 _CHUNK = 64
+# Stored pixels that are decoded in one call, but for a larger picture: after Ctrl-C what has begun is waited for.
+_TOGETHER = 2**24
 
 
 def decode_items(
@@ -41,14 +45,14 @@ def decode_items(
     assert config.image_size is not None
     shape = (len(items), *config.image_size, config.channels)
     pixels = np.zeros(shape, np.uint8) if out is None else out
-    graph = graph_of(config)
+    stop = Event()
 
     def work(chunk: list[tuple[int, str]]) -> tuple[int, list[BadItem]]:
-        return len(chunk), _fill(pixels, chunk, graph)
+        return len(chunk), _fill(pixels, chunk, config, stop)
 
     bad: list[BadRow] = []
     with quiet_libraries():
-        for count, found in parallel(work, chunks(enumerate(items), _CHUNK)):
+        for count, found in parallel(work, chunks(enumerate(items), _CHUNK), stop=stop):
             bad += found
             progress.advance(count)
     return pixels, bad
@@ -59,6 +63,16 @@ def graph_of(config: ImagePipelineConfig) -> Any:
     """Return `decode_batch` compiled for one configuration: strings (n,) to pixels."""
     return tf.function(
         lambda data: decode_batch(data, config), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False
+    )
+
+
+@lru_cache(maxsize=8)
+def plain_graph(plain: Plain, config: ImagePipelineConfig) -> Any:
+    """Return `decode_plain` compiled for one configuration: strings (n,) to pixels."""
+    return tf.function(
+        lambda data: decode_plain(data, plain, config),
+        input_signature=[tf.TensorSpec((None,), tf.string)],
+        autograph=False,
     )
 
 
@@ -83,45 +97,60 @@ def native_pixels(item: str) -> Pixels:
     return pixels
 
 
-def _fill(pixels: Pixels, chunk: list[tuple[int, str]], graph: Any) -> list[BadItem]:
-    """Decode a chunk into its places; where that fails, one picture after the other."""
+class _Encoded(NamedTuple):
+    """A picture as it was read, with the place of its pixels."""
+
+    row: int
+    item: str
+    data: bytes
+    header: Header
+
+
+def _fill(pixels: Pixels, chunk: list[tuple[int, str]], config: ImagePipelineConfig, stop: Event) -> list[BadItem]:
+    """Decode a chunk into its places, a few pictures at a time; where that fails, one after the other."""
     bad: dict[int, BadItem] = {}
-    data: dict[int, bytes] = {}
-    for row, item in chunk:
+    for plain, group in _groups(_read(chunk, bad), config):
+        if stop.is_set():  # Nobody waits for the rest.
+            break
+        graph = plain_graph(plain, config) if plain else graph_of(config)
         try:
-            data[row] = _checked(item)
-        except BadItem as error:
-            bad[row] = error
-    try:
-        if data:
-            found = graph(tf.constant(list(data.values()))).numpy()
-            if len(data) == len(chunk):
-                pixels[chunk[0][0] : chunk[-1][0] + 1] = found
-            else:
-                pixels[list(data)] = found
-    except tf.errors.OpError:
-        for row, item in chunk:
-            if row not in bad and (damaged := _decode_one(pixels, row, item, data[row], graph)):
-                bad[row] = damaged
+            pixels[[one.row for one in group]] = graph(tf.constant([one.data for one in group])).numpy()
+        except tf.errors.OpError:
+            bad |= {one.row: found for one in group if (found := _decode_one(pixels, one, graph_of(config)))}
     for row in bad:
         pixels[row] = 0
     return [bad[row] for row in sorted(bad)]
 
 
-def _decode_one(pixels: Pixels, row: int, item: str, content: bytes, graph: Any) -> BadItem | None:
+def _read(chunk: list[tuple[int, str]], bad: dict[int, BadItem]) -> Iterator[_Encoded]:
+    """Read pictures; what a look at a header refuses is refused here too, before a decoder sees it."""
+    for row, item in chunk:
+        try:
+            data = read_raw(item)
+            yield _Encoded(row, item, data, read_header(data))
+        except BadItem as error:
+            bad[row] = error
+        except BadPicture as error:
+            bad[row] = BadItem(item, error.what, kind=error.kind, hint=error.hint)
+
+
+def _groups(pictures: Iterable[_Encoded], config: ImagePipelineConfig) -> Iterator[tuple[Plain | None, list[_Encoded]]]:
+    """Put together what one graph decodes, and no more than takes a part of a second."""
+    groups: dict[Plain | None, list[_Encoded]] = {}
+    waiting = 0
+    for one in pictures:
+        groups.setdefault(plain_format(one.data, one.header, config), []).append(one)
+        waiting += one.header.height * one.header.width
+        if waiting > _TOGETHER:
+            yield from groups.items()
+            groups, waiting = {}, 0
+    yield from groups.items()
+
+
+def _decode_one(pixels: Pixels, one: _Encoded, graph: Any) -> BadItem | None:
     """Decode one picture into its place, or name it: its header is good, and the decoder gave up."""
     try:
-        pixels[row] = graph(tf.constant([content])).numpy()[0]
+        pixels[one.row] = graph(tf.constant([one.data])).numpy()[0]
     except tf.errors.OpError:
-        return damaged(item, read_header(content))
+        return damaged(one.item, one.header)
     return None
-
-
-def _checked(item: str) -> bytes:
-    """Read a picture's bytes; what a look at its header refuses is refused here too, before a decoder sees it."""
-    data = read_raw(item)
-    try:
-        read_header(data)
-    except BadPicture as bad:
-        raise BadItem(item, bad.what, kind=bad.kind, hint=bad.hint) from None
-    return data

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlcli.core.lines import BadRow
@@ -44,6 +45,29 @@ class BadItem(BadRow):
         self.item = item
 
 
+class BadPictures(DataError):
+    """Pictures that cannot be used, in one line: the first ones by name, all counted.
+
+    Args:
+        bad: what is wrong with each, at least one.
+        hint: what to do next; without it, for a single one its own.
+    """
+
+    def __init__(self, bad: Sequence[BadRow], *, hint: str = "") -> None:
+        if len(bad) == 1:
+            super().__init__(bad[0].message, hint=hint or bad[0].hint)
+        else:
+            hint = hint or "dlcli check names them all; mend or delete them, or add --skip-bad"
+            super().__init__(f"{len(bad):,} pictures cannot be used: {named(bad)}", hint=hint)
+        self.bad = list(bad)
+
+
+def named(bad: Sequence[BadRow]) -> str:
+    """Return what is wrong with pictures: the first ones by name, the others counted."""
+    more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
+    return "; ".join(one.message for one in bad[:_MOST_NAMED]) + more
+
+
 class Look(NamedTuple):
     """What one reading of a picture's bytes tells, without decoding it."""
 
@@ -55,27 +79,10 @@ class Look(NamedTuple):
     """16 bytes of BLAKE2b over the encoded picture: equal for equal files."""
 
 
-def bad_pictures(bad: Sequence[BadRow], *, hint: str = "") -> DataError:
-    """Return what is wrong with pictures, at least one, in one line: the first ones by name, all counted.
-
-    Args:
-        bad: what is wrong with each.
-        hint: what to do next; without it, for a single one its own.
-    """
-    if len(bad) == 1:
-        return DataError(bad[0].message, hint=hint) if hint else bad[0]
-    named = "; ".join(one.message for one in bad[:_MOST_NAMED])
-    more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
-    return DataError(
-        f"{len(bad):,} pictures cannot be used: {named}{more}",
-        hint=hint or "dlcli check names them all; mend or delete them, or train with --skip-bad",
-    )
-
-
 def require_good(bad: Sequence[BadRow]) -> None:
     """Raise what is wrong with pictures, if anything is."""
     if bad:
-        raise bad_pictures(bad)
+        raise BadPictures(bad)
 
 
 def damaged(item: str, header: Header) -> BadItem:
@@ -152,11 +159,12 @@ def look(item: str) -> Look:
 
 def look_all(items: Iterable[str]) -> Iterator[Look | BadItem]:
     """Look at pictures on threads, in their order, and go on behind bad ones: what training does before its start."""
+    stop = Event()
 
     def _look(chunk: list[str]) -> list[Look | BadItem]:
-        return [_look_or_say(item) for item in chunk]
+        return [_look_or_say(item) for item in chunk if not stop.is_set()]
 
-    return chain.from_iterable(parallel(_look, chunks(items, _CHUNK)))
+    return chain.from_iterable(parallel(_look, chunks(items, _CHUNK), stop=stop))
 
 
 def _look_or_say(item: str) -> Look | BadItem:

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 from dlcli.core import folders
 from dlcli.core.folders import PARTS, part_of, require_exists
-from dlcli.core.lines import BadRow, strict
+from dlcli.core.lines import BadRow
 from dlcli.core.tables import TABLES, Row, scan_rows
 from dlcli.errors import DataError, UsageError
 from dlcli.vision.archives import ArchivePart, archive_parts, archives_in, is_archive
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.headers import EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, look, shown
+from dlcli.vision.raw import BETWEEN, BadItem, shown
 from dlcli.vision.walk import Listing, listing, subfolders
 
-__all__ = ["LabelledPicture", "Listing", "labelled_pictures", "listing", "parts_of", "read_pictures", "scan_labelled"]
+__all__ = ["LabelledPicture", "Listing", "listing", "parts_of", "scan_labelled", "scan_pictures"]
 
 _PATH_COLUMN = "--path-column"
 
@@ -33,6 +33,7 @@ class LabelledPicture(NamedTuple):
         where: how messages name its place: a line of a table, or its file.
         cells: of its row; `file` and `label` where it has none.
         line: of the table, from 1; None without one.
+        content: what the fingerprint of the data is made of: the digest of the file, empty until it was looked at.
     """
 
     item: str
@@ -40,16 +41,12 @@ class LabelledPicture(NamedTuple):
     where: str
     cells: dict[str, Any]
     line: int | None = None
+    content: str = ""
 
     @property
     def blank(self) -> bool:
         """Whether there is nothing in it: an empty file is an error."""
         return False
-
-    @property
-    def content(self) -> str:
-        """What the fingerprint of the data is made of: the digest of the file, which is read for it."""
-        return look(self.item).digest.hex()
 
 
 def parts_of(path: Path) -> list[str]:
@@ -58,16 +55,6 @@ def parts_of(path: Path) -> list[str]:
         return folders.parts_of(path)
     found = {part.part for part in archive_parts(path)}
     return [part for part in PARTS if part in found]
-
-
-def labelled_pictures(path: Path, config: ImageDataConfig, *, part: str) -> Iterator[LabelledPicture]:
-    """Read pictures and labels as `scan_labelled` does, and raise what is wrong first."""
-    empty = True
-    for picture in strict(scan_labelled(path, config, part=part)):
-        empty = False
-        yield picture
-    if empty:
-        raise DataError(f"{path} has no pictures", hint="Expected a folder of pictures for each class, or a table")
 
 
 def scan_labelled(path: Path, config: ImageDataConfig, *, part: str) -> Iterator[LabelledPicture | BadRow]:
@@ -97,20 +84,19 @@ def scan_labelled(path: Path, config: ImageDataConfig, *, part: str) -> Iterator
         yield from _scan_table(_require_table(path), config)
 
 
-def read_pictures(path: Path, *, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read pictures without labels, one after the other.
+def scan_pictures(path: Path, *, column: str) -> Iterator[tuple[str, dict[str, Any]] | BadRow]:
+    """Read pictures without labels one after the other, and go on behind what is bad. No picture is opened.
 
     Args:
         path: a picture, a folder of them, a table of their paths, or an archive.
         column: of the path, in a table.
 
     Yields:
-        each item, with the cells of its row, or with the name of its file.
+        each item, with the cells of its row, or with the name of its file; and what is wrong with others.
 
     Raises:
         UsageError: there is nothing at `path`.
-        BadRow: a row that names no file, or what is wrong in a folder.
-        DataError: there are no pictures.
+        DataError: nothing in it can be used.
     """
     require_exists(path)
     if _holds_archives(path):
@@ -118,14 +104,13 @@ def read_pictures(path: Path, *, column: str) -> Iterator[tuple[str, dict[str, A
         yield from ((item, {"file": shown(item)}) for item in items)
     elif path.is_dir():
         found = listing(path)
-        if found.bad:
-            raise found.bad[0]
-        if not found.pictures:
-            raise _no_pictures(path, found)
+        yield from found.bad
+        if not found.pictures and not found.bad:
+            yield _no_pictures(path, found)
         yield from ((item, {"file": shown(item)}) for item in found.pictures)
     elif path.suffix.lower() in TABLES:
-        for row in strict(scan_rows(path, encoding="utf-8", required={column: _PATH_COLUMN})):
-            yield _item(row, column, path), row.cells
+        for row in scan_rows(path, encoding="utf-8", required={column: _PATH_COLUMN}):
+            yield row if isinstance(row, BadRow) else _unlabelled(row, column, path)
     else:
         yield os.fspath(path), {"file": shown(os.fspath(path))}
 
@@ -196,6 +181,13 @@ def _scan_table(path: Path, config: ImageDataConfig) -> Iterator[LabelledPicture
             yield bad
         else:
             yield LabelledPicture(item, label, row.where, row.cells, row.line)
+
+
+def _unlabelled(row: Row, column: str, path: Path) -> tuple[str, dict[str, Any]] | BadRow:
+    try:
+        return _item(row, column, path), row.cells
+    except BadRow as bad:
+        return bad
 
 
 def _item(row: Row, column: str, path: Path) -> str:

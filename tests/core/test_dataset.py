@@ -25,22 +25,26 @@ def held_out(parts: Split, labels: np.ndarray) -> list[int]:
 class TestLabelNames:
     def test_numbers_count_as_numbers(self) -> None:
         labels = ["class_10", "class_2", "class_1", "class_2", "10", "9", "x", "class_"]
-        assert label_names(labels) == ["9", "10", "class_", "class_1", "class_2", "class_10", "x"]
+        assert label_names(labels, where="a.csv") == ["9", "10", "class_", "class_1", "class_2", "class_10", "x"]
 
     def test_the_order_is_that_of_the_names_alone(self) -> None:
         labels = ["01", "1", "001", "b2a", "b10a", "b2"]
-        assert label_names(labels) == label_names(reversed(labels)) == ["001", "01", "1", "b2", "b2a", "b10a"]
+        assert (
+            label_names(labels, where="a.csv")
+            == label_names(reversed(labels), where="a.csv")
+            == ["001", "01", "1", "b2", "b2a", "b10a"]
+        )
 
     @pytest.mark.parametrize(
         ("labels", "message"),
         [
-            ([], "expected at least two classes, found 0"),
-            (["pos", "pos"], "expected at least two classes, found 1: 'pos'"),
+            ([], "a.csv: expected at least two classes, found 0"),
+            (["pos", "pos"], "a.csv: expected at least two classes, found 1: 'pos'"),
         ],
     )
     def test_one_class_is_an_error(self, labels: list[str], message: str) -> None:
         with pytest.raises(DataError) as caught:
-            label_names(labels)
+            label_names(labels, where="a.csv")
         assert caught.value.message == message
 
 
@@ -64,7 +68,7 @@ class TestSplit:
     @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
     def test_each_class_gives_its_share(self, counts: tuple[int, ...], share: float) -> None:
         texts, labels = make(counts)
-        parts = split(texts, labels, NAMES, share=share, seed=3)
+        parts = split(texts, labels, NAMES, share=share, seed=3, where="a.csv")
         for taken, count in zip(held_out(parts, labels), counts, strict=True):
             assert abs(taken - share * count) <= 1
         both = np.concatenate([parts.training, parts.validation])
@@ -75,7 +79,7 @@ class TestSplit:
     @pytest.mark.parametrize("count", [60, 61, 150])
     def test_a_count_is_the_number_of_items_within_a_rounding_a_class(self, count: int) -> None:
         texts, labels = make((300, 200, 100))
-        parts = split(texts, labels, NAMES, share=count, seed=3)
+        parts = split(texts, labels, NAMES, share=count, seed=3, where="a.csv")
         assert abs(len(parts.validation) - count) <= len(NAMES)
         assert held_out(parts, labels) == pytest.approx([count / 2, count / 3, count / 6], abs=1)
 
@@ -83,50 +87,54 @@ class TestSplit:
         random = np.random.default_rng(0)
         labels = np.repeat([0, 1, 2], 200)
         texts = [f"{label} {random.integers(60)}" for label in labels]
-        parts = split(texts, labels, NAMES, share=0.3, seed=0)
+        parts = split(texts, labels, NAMES, share=0.3, seed=0, where="a.csv")
         assert not {texts[row] for row in parts.training} & {texts[row] for row in parts.validation}
         assert len(parts.validation) == pytest.approx(180, abs=30)
 
     def test_equal_texts_with_different_labels_stay_on_one_side_too(self) -> None:
         texts = [f"text {number % 50}" for number in range(200)]
         labels = np.arange(200) // 50 % 2
-        parts = split(texts, labels, ["a", "b"], share=0.2, seed=0) if len(set(labels[:50])) > 1 else None
+        parts = (
+            split(texts, labels, ["a", "b"], share=0.2, seed=0, where="a.csv") if len(set(labels[:50])) > 1 else None
+        )
         # All leaders are of class a here, so class b has no text of its own: an error, and not a leak.
         assert parts is None
         with pytest.raises(DataError, match="class 'b' has 100 item"):
-            split(texts, labels, ["a", "b"], share=0.2, seed=0)
+            split(texts, labels, ["a", "b"], share=0.2, seed=0, where="a.csv")
 
     def test_the_split_is_a_function_of_the_seed(self) -> None:
         texts, labels = make((60, 60, 60))
-        first, again, other = (split(texts, labels, NAMES, share=0.2, seed=seed) for seed in (7, 7, 8))
+        first, again, other = (split(texts, labels, NAMES, share=0.2, seed=seed, where="a.csv") for seed in (7, 7, 8))
         assert first.validation.tolist() == again.validation.tolist()
         assert first.validation.tolist() != other.validation.tolist()
 
     def test_the_largest_seed_works(self) -> None:
         texts, labels = make((6, 6, 6))
-        assert len(split(texts, labels, NAMES, share=0.5, seed=2**31 - 1).validation) == 9
+        assert len(split(texts, labels, NAMES, share=0.5, seed=2**31 - 1, where="a.csv").validation) == 9
 
     @pytest.mark.parametrize("share", [0.001, 0.1, 0.999, 1, 5])
     def test_every_class_is_on_both_sides(self, share: float) -> None:
         texts, labels = make((2, 3, 40))
-        parts = split(texts, labels, NAMES, share=share, seed=0)
+        parts = split(texts, labels, NAMES, share=share, seed=0, where="a.csv")
         assert set(labels[parts.training]) == set(labels[parts.validation]) == {0, 1, 2}
 
     def test_a_class_whose_texts_are_all_equal_is_an_error(self) -> None:
         with pytest.raises(DataError) as caught:
-            split(["x", "y", "z", "z", "z"], np.array([0, 0, 1, 1, 1]), ["a", "b"], share=0.2, seed=0)
-        assert caught.value.message == ("class 'b' has 3 item(s), 1 of them different; a split needs at least two")
+            split(["x", "y", "z", "z", "z"], np.array([0, 0, 1, 1, 1]), ["a", "b"], share=0.2, seed=0, where="a.csv")
+        assert caught.value.message == (
+            "a.csv: class 'b' has 3 item(s), 1 of them different; a split needs at least two"
+        )
         assert "--val" in caught.value.hint
 
     def test_a_class_of_one_row_is_an_error(self) -> None:
         with pytest.raises(DataError, match=r"class 'b' has 1 item\(s\)"):
-            split(["x", "y", "z"], np.array([0, 0, 1]), ["a", "b"], share=0.2, seed=0)
+            split(["x", "y", "z"], np.array([0, 0, 1]), ["a", "b"], share=0.2, seed=0, where="a.csv")
 
     @pytest.mark.parametrize("share", [10, 11, 5000])
     def test_a_count_that_leaves_nothing_is_an_error(self, share: int) -> None:
         texts, labels = make((4, 3, 3))
         with pytest.raises(UsageError) as caught:
-            split(texts, labels, NAMES, share=share, seed=0)
+            split(texts, labels, NAMES, share=share, seed=0, where="a.csv")
         assert caught.value.message == (f"--val-split {share} would leave nothing to train on: there are 10 items")
 
 

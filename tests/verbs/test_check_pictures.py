@@ -238,6 +238,7 @@ def test_tables_and_archives(dlcli: Command, photos: Path, tmp_path: Path) -> No
     assert (outcome.code, set(found)) == (3, {"leaks"})
     assert found["leaks"]["data"] == ["a.npz train", "a.npz test"]
     assert [row["where"] for row in found["leaks"]["items"][0]["rows"]] == ["a.npz::20", "a.npz::19"]
+    assert [data["formats"] for data in json.loads(outcome.out)["data"]] == [{"npz": 20}, {"npz": 21}]
 
 
 def test_the_files_of_an_archive_are_not_passed_over(dlcli: Command) -> None:
@@ -245,7 +246,7 @@ def test_the_files_of_an_archive_are_not_passed_over(dlcli: Command) -> None:
     put(Path("idx", "train-images-idx3-ubyte"), struct.pack(">4B3I", 0, 0, 8, 3, *pixels.shape) + pixels.tobytes())
     put(Path("idx", "train-labels-idx1-ubyte"), struct.pack(">4BI", 0, 0, 8, 1, 20) + bytes([0, 1] * 10))
     (data,) = json.loads(dlcli("check", "idx", "--json").out)["data"]
-    assert (data["pictures"], data["passed_over"]) == (20, {})
+    assert (data["pictures"], data["passed_over"], data["formats"]) == (20, {}, {"idx": 20})
 
 
 def test_quarantine_copies_and_leaves_the_data_as_it_is(dlcli: Command, photos: Path, tmp_path: Path) -> None:

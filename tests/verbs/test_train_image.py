@@ -20,6 +20,7 @@ from verbs.helpers import history, read_csv, record, same_weights, without_times
 Command = Callable[..., Outcome]
 DIGITS = ROOT / "sample_data" / "digits"
 SHAPES = ROOT / "sample_data" / "shapes"
+LABELS = ("circle", "square", "triangle")
 TINY = {
     "linear": "",
     "mlp": "--hidden-units 16",
@@ -194,6 +195,88 @@ class TestAnswers:
         assert outcome.out == ""
 
 
+class TestBadPicturesToAnswer:
+    """Of three good and five bad pictures: what stands in the folder `mixed`."""
+
+    BAD = ("cut.jpg", "empty.png", "gone.jpg", "late.jpg", "page.png")
+
+    @pytest.fixture
+    def mixed(self) -> Path:
+        good = {name: (SHAPES / name / "000.jpg").read_bytes() for name in LABELS}
+        for name, content in good.items():
+            Path("mixed", name).mkdir(parents=True)
+            Path("mixed", name, "000.jpg").write_bytes(content)
+        Path("mixed/circle/cut.jpg").write_bytes(good["circle"][:400])
+        Path("mixed/circle/empty.png").touch()
+        Path("mixed/square/page.png").write_text("<html>")
+        Path("mixed/square/gone.jpg").symlink_to("nowhere.jpg")
+        Path("mixed/triangle/late.jpg").write_bytes(good["triangle"][:400])
+        return Path("mixed")
+
+    @pytest.mark.parametrize("verb", ["predict", "evaluate"])
+    def test_all_are_named_in_one_line(
+        self, dlcli: Command, shapes: Path, mixed: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        outcome = dlcli(verb, shapes, mixed)
+        assert (outcome.code, outcome.out) == (3, ""), outcome.err
+        assert "3 pictures cannot be used" in outcome.lines[-1]
+        assert all(name in outcome.lines[-1] for name in ("empty.png", "page.png", "gone.jpg", "--skip-bad"))
+        for name in ("circle/empty.png", "square/page.png", "square/gone.jpg"):
+            (mixed / name).unlink()
+        # What only the decoder sees is named over the chunks, the last as the first.
+        monkeypatch.setattr("dlcli.verbs.predict._CHUNK", 2)
+        monkeypatch.setattr("dlcli.results.answers.CHUNK", 2)
+        outcome = dlcli(verb, shapes, mixed)
+        assert (outcome.code, outcome.out) == (3, ""), outcome.err
+        assert "2 pictures cannot be used" in outcome.lines[-1]
+        assert "circle/cut.jpg" in outcome.lines[-1] and "triangle/late.jpg" in outcome.lines[-1]
+
+    def test_predict_goes_on_without_them(self, dlcli: Command, shapes: Path, mixed: Path) -> None:
+        outcome = dlcli("predict", shapes, mixed, "--skip-bad")
+        assert outcome.code == 0, outcome.err
+        assert [row["file"] for row in read_csv(outcome.out)] == [f"mixed/{c}/000.jpg" for c in LABELS]
+        assert "mixed: 5 bad pictures are left out: " in outcome.err
+        assert all(name in outcome.err for name in self.BAD)
+        whole = read_csv(dlcli("predict", shapes, SHAPES).out)
+        expected = {Path(row["file"]).parts[-2:]: row["probability"] for row in whole}
+        for row in read_csv(outcome.out):
+            assert row["probability"] == expected[Path(row["file"]).parts[-2:]]
+        stdin = "".join(f"{path}\n" for path in sorted(mixed.rglob("*.*g")))
+        piped = dlcli("predict", shapes, "-", "--skip-bad", stdin=stdin)
+        assert read_csv(piped.out) == read_csv(outcome.out)
+        assert "stdin: 5 bad pictures are left out" in piped.err
+
+    def test_rows_of_a_table_are_left_out_whole(self, dlcli: Command, shapes: Path, mixed: Path) -> None:
+        names = ["circle/cut.jpg", "circle/000.jpg", "nowhere.jpg", "square/000.jpg"]
+        Path("mixed/a.csv").write_text("path,note\n" + "".join(f"{name},{n}\n" for n, name in enumerate(names)))
+        outcome = dlcli("predict", shapes, "mixed/a.csv")
+        assert outcome.code == 3
+        assert "mixed/a.csv, line 4: there is no file mixed/nowhere.jpg" in outcome.lines[-1]
+        outcome = dlcli("predict", shapes, "mixed/a.csv", "--skip-bad")
+        assert [row["note"] for row in read_csv(outcome.out)] == ["1", "3"], outcome.err
+        assert "2 bad pictures are left out" in outcome.err
+
+    def test_evaluate_and_compare_count_them(self, dlcli: Command, shapes: Path, mixed: Path) -> None:
+        flags = ("--skip-bad", "--no-baselines")
+        outcome = dlcli("evaluate", shapes, mixed, *flags, "--json")
+        assert outcome.code == 0, outcome.err
+        result = json.loads(outcome.out)
+        assert (result["n"], result["skipped"]) == (3, 5)
+        assert "5 bad pictures are left out" in outcome.err
+        assert "items  3, and 5 bad left out" in dlcli("evaluate", shapes, mixed, *flags).out
+        shutil.copytree(shapes, "again")
+        outcome = dlcli("compare", shapes, "again", "--on", mixed, "--skip-bad", "--json")
+        assert outcome.code == 0, outcome.err
+        assert (json.loads(outcome.out)["n"], json.loads(outcome.out)["skipped"]) == (3, 5)
+
+    def test_none_is_left(self, dlcli: Command, shapes: Path) -> None:
+        Path("bad").mkdir()
+        Path("bad/a.jpg").touch()
+        outcome = dlcli("predict", shapes, "bad", "--skip-bad")
+        assert outcome.code == 3
+        assert "bad has no picture that can be used" in outcome.lines[-1]
+
+
 def test_the_export_takes_pictures_of_every_kind(dlcli: Command, shapes: Path) -> None:
     """Rotated by EXIF, CMYK, 16 bits, transparent: the SavedModel decodes them as the run does."""
     Path("odd").mkdir()
@@ -319,7 +402,8 @@ class TestBadPictures:
         assert words in outcome.lines[-1]
         assert not Path("o").exists()
 
-    def test_binary_class_mode_is_for_two_classes(self, dlcli: Command) -> None:
-        outcome = dlcli("train-image", SHAPES, "--class-mode", "binary", "--out", "o")
-        assert outcome.code == 3
-        assert "--class-mode binary is for two classes" in outcome.lines[-1]
+    @pytest.mark.parametrize("form", ["--class-mode binary", "--loss binary_crossentropy"])
+    def test_the_binary_forms_are_for_two_classes(self, dlcli: Command, form: str) -> None:
+        outcome = dlcli("train-image", SHAPES, *form.split(), "--out", "o")
+        assert outcome.code == 2
+        assert f"{form} is for two classes" in outcome.lines[-1]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from dlcli.core.backend import tf
 from dlcli.core.progress import Silent
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.headers import BadPicture, read_header
-from dlcli.vision.pixels import decode_items
+from dlcli.vision.pixels import decode_items, graph_of
+from dlcli.vision.plain import plain_format
 from dlcli.vision.raw import BadItem
 from vision.mutations import mutated
-from vision.pictures import bomb_png, every_kind, seen
+from vision.pictures import bomb_png, encode, every_kind, seen
 
 KINDS = every_kind()
 CONFIG = ImagePipelineConfig(image_size=(37, 53), color="rgb")
@@ -58,6 +65,51 @@ def test_a_mapped_file_is_filled(folder: Path, tmp_path: Path) -> None:
     pixels, bad = decode_items([str(folder / "good.jpg")] * 3, CONFIG, out=out, progress=Silent())
     assert pixels is out and not bad
     assert np.array_equal(out[2], seen(KINDS["png"]))
+
+
+def test_after_ctrl_c_what_nobody_waits_for_is_not_decoded(tmp_path: Path) -> None:
+    (tmp_path / "white.jpg").write_bytes(encode(Image.new("RGB", (4000, 4000), "white"), "jpeg"))
+    items = [str(tmp_path / "white.jpg")] * 128
+    out = np.zeros((128, 8, 8, 1), np.uint8)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        decode_items(items, ImagePipelineConfig(image_size=(8, 8), color="grayscale"), out=out, progress=Silent())
+    decoded = np.count_nonzero(out.any(axis=(1, 2, 3)))
+    assert decoded < 64, "two chunks had begun"
+
+
+@pytest.mark.parametrize(
+    ("color", "kinds"),
+    [
+        ("rgb", {"jpeg", "jpeg 4:4:4", "jpeg progressive", "jpeg gray", "png"}),
+        ("grayscale", {"jpeg gray", "png gray", "png bits"}),
+    ],
+)
+def test_a_decoder_alone_gives_the_same_pixels(
+    color: Literal["rgb", "grayscale"], kinds: set[str], tmp_path: Path
+) -> None:
+    """Of pictures that need nothing but decoding one op is run, whatever stands beside them in a chunk."""
+    config = CONFIG.model_copy(update={"color": color})
+    plain = {kind: plain_format(data, read_header(data), config) for kind, data in KINDS.items()}
+    assert {kind for kind, found in plain.items() if found} == kinds
+    pictures = [*KINDS.values(), *(data for _, data in mutated(1000))]
+    items = []
+    for number, data in enumerate(pictures):
+        items.append(str(tmp_path / str(number)))
+        Path(items[-1]).write_bytes(data)
+    pixels, bad = decode_items(items, config, progress=Silent())
+    named = {one.item for one in bad if isinstance(one, BadItem)}
+    graph = graph_of(config)
+    for number, (item, data) in enumerate(zip(items, pictures, strict=True)):
+        try:
+            read_header(data)
+            found = graph(tf.constant([data])).numpy()[0]
+        except (BadPicture, tf.errors.OpError):
+            assert item in named
+        else:
+            assert item not in named
+            assert np.array_equal(pixels[number], found)
 
 
 def test_no_picture_is_too_damaged_to_be_decoded_or_named(tmp_path: Path) -> None:

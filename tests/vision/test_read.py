@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.core.lines import BadRow
+from dlcli.core.lines import BadRow, strict
 from dlcli.errors import DataError, DlcliError, UsageError
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.raw import BadItem, Look, look_all, read_raw
-from dlcli.vision.read import LabelledPicture, labelled_pictures, listing, parts_of, read_pictures, scan_labelled
+from dlcli.vision.read import LabelledPicture, listing, parts_of, scan_labelled, scan_pictures
 from vision.pictures import encode, every_kind, picture, seen
 
 PNG = encode(picture("L"), "png")
@@ -33,7 +33,9 @@ def put(root: Path, *names: str, data: bytes = PNG) -> Path:
 
 def read(path: Path, part: str = "train") -> list[tuple[str, str]]:
     root = path if path.is_dir() else path.parent
-    return [(os.path.relpath(found.item, root), found.label) for found in labelled_pictures(path, CONFIG, part=part)]
+    return [
+        (os.path.relpath(found.item, root), found.label) for found in strict(scan_labelled(path, CONFIG, part=part))
+    ]
 
 
 def bad_of(path: Path, part: str = "train") -> list[BadRow]:
@@ -116,7 +118,7 @@ class TestFolders:
         put(tmp_path, "a/1.png", "b/1.png")
         name = os.fsencode(tmp_path) + b"/a/\xff.png"
         Path(os.fsdecode(name)).write_bytes(PNG)
-        items = [found.item for found in labelled_pictures(tmp_path, CONFIG, part="train")]
+        items = [found.item for found in strict(scan_labelled(tmp_path, CONFIG, part="train"))]
         assert read_raw(items[1]) == PNG
         Path(os.fsdecode(name)).write_bytes(b"")
         (bad,) = [found for found in look_all(items) if isinstance(found, BadItem)]
@@ -166,16 +168,16 @@ class TestTables:
     def test_pictures_without_labels(self, tmp_path: Path) -> None:
         put(tmp_path, "a/1.png", "2.png")
         (tmp_path / "t.csv").write_text("id,path\n7,2.png\n")
-        assert list(read_pictures(tmp_path / "t.csv", column="path")) == [
+        assert list(scan_pictures(tmp_path / "t.csv", column="path")) == [
             (f"{tmp_path}/2.png", {"id": "7", "path": "2.png"})
         ]
-        assert [cells["file"] for _, cells in read_pictures(tmp_path, column="path")] == [
+        assert [cells["file"] for _, cells in strict(scan_pictures(tmp_path, column="path"))] == [
             f"{tmp_path}/2.png",
             f"{tmp_path}/a/1.png",
         ]
-        assert [item for item, _ in read_pictures(tmp_path / "2.png", column="path")] == [f"{tmp_path}/2.png"]
-        with pytest.raises(BadRow, match="no pictures"):
-            list(read_pictures(put(tmp_path, "e/x.txt") / "e", column="path"))
+        assert [item for item, _ in strict(scan_pictures(tmp_path / "2.png", column="path"))] == [f"{tmp_path}/2.png"]
+        (nothing,) = scan_pictures(put(tmp_path, "e/x.txt") / "e", column="path")
+        assert isinstance(nothing, BadRow) and "no pictures" in nothing.message
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:
@@ -203,7 +205,7 @@ class TestArchives:
 
     @staticmethod
     def items(path: Path, part: str = "train") -> list[tuple[str, str]]:
-        return [(found.item, found.label) for found in labelled_pictures(path, CONFIG, part=part)]
+        return [(found.item, found.label) for found in strict(scan_labelled(path, CONFIG, part=part))]
 
     def test_npz_as_keras_has_it(self, tmp_path: Path) -> None:
         colors = np.random.default_rng(4).integers(0, 256, (2, 4, 6, 3), np.uint8)

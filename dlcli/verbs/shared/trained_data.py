@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.core.config import Config, flag, option
+from dlcli.core.progress import Progress
 from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import LabelledItem
+    from dlcli.core.lines import BadRow
     from dlcli.core.run import RunRecord
 
 # Settings that are for one domain alone.
-_ONLY = {"text": ("text_column", "encoding"), "vision": ("path_column",)}
+_ONLY = {"text": ("text_column", "encoding"), "vision": ("path_column", "skip_bad")}
 _ITEMS = {"text": "texts", "vision": "pictures"}
 
 
@@ -31,7 +33,7 @@ class TrainedDataConfig(Config):
         None, "Column of the picture's path; without it that of the training.", metavar="NAME"
     )
 
-    def unlabelled(self, record: RunRecord, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    def unlabelled(self, record: RunRecord, path: Path) -> Iterator[tuple[str, dict[str, Any]] | BadRow]:
         """Read items one after the other, in bounded memory.
 
         Args:
@@ -39,7 +41,8 @@ class TrainedDataConfig(Config):
             path: what `predict` takes.
 
         Yields:
-            each item with the cells of its row, or with the name of its file.
+            each item with the cells of its row, or with the name of its file; what is wrong with others, where they
+            are pictures.
 
         Raises:
             UsageError: a setting is for another domain, or the path does not exist.
@@ -47,9 +50,9 @@ class TrainedDataConfig(Config):
         """
         self.require_fitting(record)
         if record.domain == "vision":
-            from dlcli.vision.read import read_pictures
+            from dlcli.vision.read import scan_pictures
 
-            return read_pictures(path, column=self._of(record, "path_column"))
+            return scan_pictures(path, column=self._of(record, "path_column"))
         from dlcli.text.read import read_texts
 
         return read_texts(path, column=self._of(record, "text_column"), encoding=self.encoding or "utf-8")
@@ -58,7 +61,7 @@ class TrainedDataConfig(Config):
         """Raise a `UsageError` when a setting is for runs of another domain."""
         for domain, names in _ONLY.items():
             for name in names:
-                if domain != record.domain and getattr(self, name) is not None:
+                if domain != record.domain and getattr(self, name, None):
                     raise UsageError(f"{flag(name)} is for {_ITEMS[domain]}, and the run is of {_ITEMS[record.domain]}")
 
     def _of(self, record: RunRecord, name: str) -> str:
@@ -66,15 +69,41 @@ class TrainedDataConfig(Config):
         return str(getattr(self, name) or record.config[name])
 
 
-class TrainedLabelledConfig(TrainedDataConfig):
+class SkipBadConfig(TrainedDataConfig):
+    """What is done about pictures that cannot be used."""
+
+    section = "Data"
+
+    skip_bad: bool = option(
+        False, "Decode all pictures first and leave bad ones out; else they are named and end the command."
+    )
+
+    def note_skipped(self, bad: Sequence[BadRow], source: object, progress: Progress) -> None:
+        """Say how many pictures were left out, if any were."""
+        if bad:
+            from dlcli.vision.raw import named
+
+            count = f"{len(bad):,} bad pictures are" if len(bad) > 1 else "1 bad picture is"
+            progress.warn(f"{source}: {count} left out: {named(bad)}")
+
+
+class TrainedLabelledConfig(SkipBadConfig):
     """How labelled items are read for a run."""
 
     section = "Data"
 
     label_column: str | None = option(None, "Column of the label; without it that of the training.", metavar="NAME")
 
-    def labelled(self, record: RunRecord, path: Path) -> Iterator[LabelledItem]:
-        """Read items with their labels, one after the other, in bounded memory: `test/` where a folder has it.
+    def labelled(self, record: RunRecord, path: Path, progress: Progress) -> tuple[Iterator[LabelledItem], int]:
+        """Read items with their labels, texts in bounded memory: `test/` where a folder has it.
+
+        Args:
+            record: of the run.
+            path: what `evaluate` takes.
+            progress: told of pictures, all of which are looked at first.
+
+        Returns:
+            the items, and how many were left out.
 
         Raises:
             UsageError: a setting is for another domain, or the path does not exist.
@@ -84,10 +113,15 @@ class TrainedLabelledConfig(TrainedDataConfig):
         label_column = self._of(record, "label_column")
         if record.domain == "vision":
             from dlcli.vision.config import ImageDataConfig
-            from dlcli.vision.read import labelled_pictures
+            from dlcli.vision.read import scan_labelled
+            from dlcli.vision.screening import screen
 
-            pictures = ImageDataConfig(path_column=self._of(record, "path_column"), label_column=label_column)
-            return labelled_pictures(path, pictures, part="test")
+            columns = ImageDataConfig(path_column=self._of(record, "path_column"), label_column=label_column)
+            pictures = scan_labelled(path, columns, part="test")
+            found = screen(pictures, source=path, skip_bad=self.skip_bad, progress=progress)
+            self.note_skipped(found.bad, path, progress)
+            looked_at = zip(found.rows, found.looks, strict=True)
+            return (row._replace(content=look.digest.hex()) for row, look in looked_at), len(found.bad)
         from dlcli.text.config import TextDataConfig
         from dlcli.text.read import labelled_texts
 
@@ -96,4 +130,4 @@ class TrainedLabelledConfig(TrainedDataConfig):
             label_column=label_column,
             encoding=self.encoding or "utf-8",
         )
-        return labelled_texts(path, texts, part="test")
+        return labelled_texts(path, texts, part="test"), 0

@@ -16,11 +16,11 @@ from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError
-from dlcli.vision.archives import archives_in
+from dlcli.vision.archives import archives_in, kind
 from dlcli.vision.checking.likeness import FloatArray, colors
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.headers import EXTENSIONS, UNSUPPORTED_EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, Look, look_all, shown
+from dlcli.vision.raw import BadItem, Look, look_all, shown, split_item
 from dlcli.vision.read import LabelledPicture, scan_labelled
 from dlcli.vision.walk import Listing, listing, subfolders
 
@@ -50,7 +50,7 @@ class PictureDigest:
         labels: place of each one's label in `names`, int64 (n,).
         names: the labels, in the order in which they came.
         sizes: height and width, upright, int64 (n, 2).
-        formats: how many of each.
+        formats: how many of each; of pictures in an archive, its kind.
         modes: how many of each, in Pillow's names.
         wrong_ending: rows whose name promises another format, with the one that they are.
         bad: all that cannot be used.
@@ -192,10 +192,11 @@ def _note(found: PictureDigest, picture: LabelledPicture, seen: Look) -> None:
     found.items.append(picture.item)
     found.where.append(picture.where)
     found.lines.append(picture.line)
-    found.formats[header.format] += 1
+    path, number = split_item(picture.item)
+    found.formats[header.format if number is None else kind(Path(path))] += 1
     found.modes[header.mode + (f";{header.bits}" if header.bits > 8 else "")] += 1
     ending = os.path.splitext(picture.item)[1].lower()  # noqa: PTH122 - a path may be no UTF-8.
-    if BETWEEN not in picture.item and ending and EXTENSIONS.get(ending) != header.format:
+    if number is None and ending and EXTENSIONS.get(ending) != header.format:
         found.wrong_ending[row] = header.format
 
 
