@@ -325,6 +325,10 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "force": True,
         },
     ),
+    "predict base:": (
+        "base:vgg16 dog.jpg --top 5 --format text",
+        {"run": Path("base:vgg16"), "data": Path("dog.jpg"), "top": 5, "format": "text"},
+    ),
     "predict --text": ("runs/r --text one --text two", {"run": Path("runs/r"), "text": ("one", "two")}),
     "export": (
         "runs/r --format savedmodel --out served/1 --force --verify 64 --verify-data d.csv --text-column review"
@@ -345,6 +349,20 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "data": (
         "fetch imdb mine --mirror https://host/pub --force",
         {"action": "fetch", "names": ("imdb", "mine"), "mirror": "https://host/pub", "force": True},
+    ),
+    "pretrained": (
+        "fetch vgg16 mine --full --mirror https://host/pub --force",
+        {
+            "action": "fetch",
+            "names": ("vgg16", "mine"),
+            "full": True,
+            "mirror": "https://host/pub",
+            "force": True,
+        },
+    ),
+    "pretrained add": (
+        "add my.keras --name mine --preprocessing unit",
+        {"action": "add", "names": ("my.keras",), "name": "mine", "preprocessing": "unit"},
     ),
     "run": (
         "quickstart --set train.epochs=2 --set data=d.csv --dry-run",

@@ -31,6 +31,8 @@ def test_wheel_lays_data_inside_the_package(wheel: Path) -> None:
         "pipelines/data/imdb.toml",
         "sample_data/reviews.csv",
         "pretrained/README.md",
+        "pretrained/vgg16.toml",
+        "pretrained/vgg.md",
         "cli.py",
     ):
         assert f"dlcli/{part}" in names

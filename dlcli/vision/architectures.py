@@ -72,6 +72,9 @@ def _name_as_first(model: keras.Model) -> None:
     """Give layers that Keras numbers the names that they have in a process which builds nothing else."""
     numbered: dict[str, list[tuple[int, Any]]] = {}
     for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            layer.name = "input_layer"
+            continue
         kind, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
         if kind == snake_case(type(layer).__name__):
             numbered.setdefault(kind, []).append((int(number or 0), layer))

@@ -74,11 +74,11 @@ def _require_known(part: dict[str, Any], path: Path) -> None:
     if kind in _UNSAFE:
         what = f"{kind.strip('_')} layer {_name_of(part)!r}"
         raise ModelError(f"{path} is refused: its {what} is code, which loading it would run", hint=hint)
-    known = module.split(".")[0] in ("", "keras", "builtins")
-    if not known and not str(part.get("registered_name")).startswith("dlcli>"):
-        raise ModelError(
-            f"{path} is refused: {kind} of the module {module} is custom code, not part of Keras", hint=hint
-        )
+    package = str(part.get("registered_name") or "").rpartition(">")[0]
+    if package == "dlcli":
+        return
+    if package or module.split(".")[0] not in ("", "keras", "builtins"):
+        raise ModelError(f"{path} is refused: {kind} of {package or module} is custom code, not of Keras", hint=hint)
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

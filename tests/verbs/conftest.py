@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import REVIEWS, REVIEWS_TEST, Outcome, call
+from conftest import REVIEWS, REVIEWS_TEST, ROOT, Outcome, call
 
 from verbs.helpers import read_csv, write_csv
 
@@ -42,6 +42,16 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = [{"text": f"{words[name]} {n}", "label": name} for n in range(30) for name in words]
     path = folder / "run"
     outcome = call("train-text", write_csv(folder / "three.csv", data), "--out", path)
+    assert outcome.code == 0, outcome.err
+    return path
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run on coloured shapes."""
+    path = tmp_path_factory.mktemp("shapes") / "run"
+    flags = ("--model", "cnn", "--filters", "8,8", "--hidden-units", "8", "--image-size", "24", "--epochs", "2")
+    outcome = call("train-image", ROOT / "sample_data" / "shapes", *flags, "--out", path)
     assert outcome.code == 0, outcome.err
     return path
 

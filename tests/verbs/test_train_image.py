@@ -67,16 +67,6 @@ def changed(digits: tuple[Path, Path]) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run on coloured shapes."""
-    path = tmp_path_factory.mktemp("shapes") / "run"
-    flags = ("--model", "cnn", "--filters", "8,8", "--hidden-units", "8", "--image-size", "24", "--epochs", "2")
-    outcome = call("train-image", SHAPES, *flags, "--out", path)
-    assert outcome.code == 0, outcome.err
-    return path
-
-
 @pytest.mark.parametrize("model", TINY)
 def test_each_model_learns(dlcli: Command, digits: tuple[Path, Path], model: str) -> None:
     epochs = 30 if model == "cnn-bn" else 12  # Its moving averages want steps.
