@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,8 +181,18 @@ def _own(
         _require_free(name, entry, force=force)
         with replacing(entry.with_suffix(".keras")) as temporary:
             model.save(temporary)
+            _compress(temporary)
         write_text(entry, _toml(base))
     return Added(base=base, path=entry.with_suffix(".keras"))
+
+
+def _compress(path: Path) -> None:
+    """Compress the parts of a `.keras` file, which Keras stores as they are."""
+    with zipfile.ZipFile(path) as stored:
+        parts = [(name, stored.read(name)) for name in stored.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        for name, content in parts:
+            packed.writestr(name, content)
 
 
 def _described(model: Any, like: Base | None, *, name: str, title: str, preprocessing: Preprocessing) -> Base:
