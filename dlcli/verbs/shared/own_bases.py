@@ -138,7 +138,7 @@ def _from_run(path: Path, *, name: str, preprocessing: Preprocessing | None, for
         raise UsageError(f"{path} classifies texts, and a base takes pictures", hint="Name a run of train-image")
     if preprocessing not in (None, "none"):
         raise UsageError("--preprocessing: the model of a run does its own", hint="Leave it out")
-    model = str(record.config.get("model") or record.verb)
+    model = str(record.config.get("model") or record.config.get("base") or record.verb)
     return _own(
         path / MODEL,
         source=path,
