@@ -99,6 +99,7 @@ class Fitted:
         origin: what the training begins with besides its data, such as the hash of a pretrained base: a resume wants
             the same.
         prepare: does what takes long and can be gone on with, once there is a run: features of a frozen base.
+        pretend: instead of it, tells how long that takes, and has `inputs` of the right shape alone: for a dry run.
     """
 
     pipeline: Pipeline
@@ -110,6 +111,7 @@ class Fitted:
     layer_lr: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Progress], None] = _nothing
+    pretend: Callable[[Progress], None] = _nothing
 
     def __post_init__(self) -> None:
         self.whole = self.whole or self.model

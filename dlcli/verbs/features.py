@@ -13,10 +13,10 @@ from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
-from dlcli.vision.finetune_config import BaseConfig
+from dlcli.vision.finetune_config import BaseConfig, BasePicturesConfig
 
 
-class FeaturesConfig(BaseConfig, ImagePipelineConfig, ImageDataConfig):
+class FeaturesConfig(BaseConfig, BasePicturesConfig, ImageDataConfig):
     """All settings of a computing of features."""
 
     section = "Data"
@@ -31,11 +31,6 @@ class FeaturesConfig(BaseConfig, ImagePipelineConfig, ImageDataConfig):
     out: Path = option(..., "The .npz file to write.", argument=True, metavar="OUT")
     labels: bool = option(True, "Read the labels and write them too.")
     force: bool = option(False, "Replace the file at OUT.")
-    resize: Literal["stretch", "letterbox", "crop"] = option(
-        "crop",
-        "How a picture of another shape gets the size: its largest middle part, as most bases were trained; stretched; "
-        "or whole, with black bars.",
-    )
     pooling: Literal["avg", "max", "none"] = option(
         "avg", "What is kept of each feature map: its mean, its largest number, or all of it.", metavar="avg|max|none"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import model_validator
 
@@ -16,7 +16,7 @@ from dlcli.verbs.shared.training_result import TrainingResult
 from dlcli.vision.augmentation.config import AugmentationConfig
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.defaults import finetuning_defaults
-from dlcli.vision.finetune_config import BaseConfig, FreezingConfig, HeadConfig
+from dlcli.vision.finetune_config import BaseConfig, BasePicturesConfig, FreezingConfig, HeadConfig, SecondStepConfig
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
@@ -29,10 +29,11 @@ class FinetuneConfig(
     RunConfig,
     TrainingConfig,
     AugmentationConfig,
+    SecondStepConfig,
     FreezingConfig,
     HeadConfig,
     BaseConfig,
-    ImagePipelineConfig,
+    BasePicturesConfig,
     ImageDataConfig,
 ):
     """All settings of a transfer learning."""
@@ -51,11 +52,6 @@ class FinetuneConfig(
         False,
         "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
     )
-    resize: Literal["stretch", "letterbox", "crop"] = option(
-        "crop",
-        "How a picture of another shape gets the size: its largest middle part, as most bases were trained; stretched; "
-        "or whole, with black bars.",
-    )
     epochs: int = option(20, "Train for this many passes over the data; without it what fits the data.", ge=1)
     schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")
     patience: int = option(
@@ -63,14 +59,6 @@ class FinetuneConfig(
         "Stop after this many epochs without a better score; the best epoch's weights stay. 0: never stop early.",
         ge=0,
     )
-    then_unfreeze: str | None = option(
-        None,
-        "A second step when the head is trained, as by --from RUN --unfreeze: from here up the base is trained. The "
-        "first step's run is kept as RUN-frozen.",
-        metavar="BLOCK|LAYER|N|all",
-    )
-    then_lr: float | None = option(None, "Learning rate of the second step; without it what fits.", gt=0)
-    then_epochs: int | None = option(None, "Epochs of the second step; without it what fits.", ge=1)
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -83,8 +71,6 @@ class FinetuneConfig(
             )
         if self.then_unfreeze and (self.trained_from or self.from_):
             raise ValueError("--then-unfreeze is a second step after one with a frozen base")
-        if not self.then_unfreeze and (self.then_lr or self.then_epochs):
-            raise ValueError("--then-lr and --then-epochs go with --then-unfreeze")
         return self
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,10 +27,11 @@ from dlcli.vision.raw import BadItem, look_all, require_good
 
 Array = np.ndarray[Any, Any]
 
-# Pictures that go through the frozen part together: more are no faster on a CPU, and their maps fill the memory.
-_BATCH = 32
-# Pictures that are decoded together; what is computed of them is kept before the next ones.
-_CHUNK = 64
+# Pixels that go through the frozen part together, 32 pictures of 150x150: more are no faster on a CPU, and their
+# feature maps fill the memory.
+_PIXELS = 32 * 150 * 150
+# Batches that are decoded together; what is computed of them is kept before the next ones.
+_TOGETHER = 2
 
 
 class FrozenPart:
@@ -39,15 +42,19 @@ class FrozenPart:
         pipeline: how pictures become those pixels.
 
     Attributes:
-        shape: of what comes out for one picture.
+        pixels: height, width and channels of a picture.
+        shape: of what comes out for it.
         dtype: of its numbers.
+        batch_size: pictures that go through it together.
         digest: hexadecimal digits that change with every weight and setting that its output depends on.
     """
 
     def __init__(self, model: keras.Model, pipeline: ImagePipelineConfig) -> None:
         self.pipeline = pipeline
+        self.pixels: tuple[int, ...] = tuple(model.input_shape[1:])
         self.shape: tuple[int, ...] = tuple(model.output_shape[1:])
         self.dtype = np.dtype(np.float32)
+        self.batch_size = max(1, min(512, _PIXELS // math.prod(model.input_shape[1:3])))
         self.digest = _digest(model, pipeline)
         spec = tf.TensorSpec(model.input_shape, tf.uint8)
         self._call = tf.function(
@@ -56,7 +63,8 @@ class FrozenPart:
 
     def __call__(self, pixels: Array) -> Array:
         """Return what comes out for pictures, float32 (pictures, *shape)."""
-        parts = [self._call(pixels[start : start + _BATCH]).numpy() for start in range(0, len(pixels), _BATCH)]
+        size = self.batch_size
+        parts = [self._call(pixels[start : start + size]).numpy() for start in range(0, len(pixels), size)]
         return np.concatenate(parts) if parts else np.empty((0, *self.shape), np.float32)
 
 
@@ -130,18 +138,30 @@ class KeptFeatures:
         self.shape: tuple[int, ...] = (len(self.draws) * len(items), *part.shape)
         self.dtype = part.dtype
         self._rows: Array | None = None
+        self._pretended = False
         self._places: Array = np.empty(0, np.int64)
 
     def __getitem__(self, numbers: Array) -> Array:
         if self._rows is not None:
             return np.asarray(self._rows[self._places[numbers]])
-        found = np.empty((len(numbers), *self.part.shape), self.dtype)
+        found = np.zeros((len(numbers), *self.part.shape), self.dtype)
+        if self._pretended:
+            return found
         for number, draw in enumerate(self.draws):
             (wanted,) = np.nonzero(numbers // len(self.items) == number)
             if len(wanted):
                 items = self.items[numbers[wanted] % len(self.items)].tolist()
                 found[wanted] = self.part(draw.apply(_decoded(items, self.part.pipeline), _hashes(items)))
         return found
+
+    def pretend(self) -> float:
+        """Give zeros from now on; return about how many seconds it takes to compute all rows."""
+        self._pretended = True
+        some = np.zeros((self.part.batch_size, *self.part.pixels), np.uint8)
+        self.part(some)
+        started = time.perf_counter()
+        self.part(some)
+        return (time.perf_counter() - started) * self.shape[0] / len(some)
 
     def fill(self, progress: Progress) -> None:
         """Compute what the cache does not have yet, and keep it.
@@ -178,7 +198,7 @@ class KeptFeatures:
         wanted = [place for place, numbers in enumerate(missing) if numbers]
         with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
             ahead: Any = None
-            for chunk in [*chunks(wanted, _CHUNK), None]:
+            for chunk in [*chunks(wanted, _TOGETHER * self.part.batch_size), None]:
                 following = chunk and pool.submit(_decoded, self.items[chunk].tolist(), self.part.pipeline)
                 if ahead is not None:
                     places, pixels = ahead[0], ahead[1].result()

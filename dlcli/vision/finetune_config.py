@@ -9,12 +9,34 @@ from pydantic import model_validator
 
 from dlcli.core.config import Config, Counts, flag, option
 from dlcli.core.training_config import LayerConfig
+from dlcli.vision.config import ImagePipelineConfig, ImageSize
 
 Preprocessing = Literal["caffe", "tf", "torch", "unit", "none"]
 
 # Units as in the notes' head (Chollet 2017, section 5.3). Dropout, before each dense layer, by the means of splits of
 # 2,000 photographs on MobileNet: 97.6 % with 0.2, 97.1 % with 0.5 (docs/transfer-learning.md).
 _HIDDEN_UNITS, _DROPOUT = (256,), 0.2
+
+
+class BasePicturesConfig(ImagePipelineConfig):
+    """How a picture becomes the pixels that a base sees."""
+
+    section = "Pictures"
+
+    image_size: ImageSize | None = option(
+        None,
+        "Size that the base sees: 150, or HEIGHTxWIDTH; without it that which it is made for, or that of the pictures "
+        "where all have the same up to 150.",
+        metavar="SIZE",
+    )
+    resize: Literal["stretch", "letterbox", "crop"] = option(
+        "crop",
+        "How a picture of another shape gets that size: its largest middle part, as most bases were trained; "
+        "stretched; or whole, with black bars.",
+    )
+    color: Literal["rgb", "grayscale"] | None = option(
+        None, "Channels that the base takes; without it as it has them: grayscale pictures become three equal ones."
+    )
 
 
 class BaseConfig(Config):
@@ -118,6 +140,27 @@ class FreezingConfig(Config):
             raise ValueError("--unfreeze: expected a block, a layer, a number of layers, or all")
         if self.augment_online and self.augment_copies is not None:
             raise ValueError("expected --augment-copies or --augment-online, got both")
+        return self
+
+
+class SecondStepConfig(Config):
+    """A second step in the same command, when the head is trained."""
+
+    section = "Second step"
+
+    then_unfreeze: str | None = option(
+        None,
+        "A second step when the head is trained, as by --from RUN --unfreeze: from here up the base is trained. The "
+        "first step's run is kept as RUN-frozen.",
+        metavar="BLOCK|LAYER|N|all",
+    )
+    then_lr: float | None = option(None, "Learning rate of the second step; without it what fits.", gt=0)
+    then_epochs: int | None = option(None, "Epochs of the second step; without it what fits.", ge=1)
+
+    @model_validator(mode="after")
+    def _of_a_second_step(self) -> Self:
+        if not self.then_unfreeze and (self.then_lr or self.then_epochs):
+            raise ValueError("--then-lr and --then-epochs go with --then-unfreeze")
         return self
 
 

@@ -97,7 +97,17 @@ class TransferDomain:
             inputs = self._pixels(pipeline, items, progress)
             return Fitted(pipeline=pipeline, model=model, inputs=inputs, labels=labels, layer_lr=layer_lr)
         frozen, trained = parts
-        inputs, encoder, prepare = self._features(FrozenPart(frozen, pipeline.config), pipeline, items, progress)
+        part = FrozenPart(frozen, pipeline.config)
+        inputs, encoder, made = self._features(part, pipeline, items, progress)
+
+        def prepare(told: Progress) -> None:
+            for rows in made:
+                rows.fill(told)
+
+        def pretend(told: Progress) -> None:
+            if seconds := sum(rows.pretend() for rows in made):
+                told.note(f"the frozen part takes about {seconds:.0f} s, once")
+
         return Fitted(
             pipeline=pipeline,
             model=trained,
@@ -107,6 +117,7 @@ class TransferDomain:
             whole=model,
             layer_lr=layer_lr,
             prepare=prepare,
+            pretend=pretend,
         )
 
     def _on_top(self, base: keras.Model, classes: int) -> keras.Model:
@@ -125,31 +136,25 @@ class TransferDomain:
 
     def _features(
         self, part: FrozenPart, pipeline: PicturePipeline, items: Sequence[str], progress: Progress
-    ) -> tuple[RowInputs, Callable[[Sequence[str]], RowInputs], Callable[[Progress], None]]:
-        """Return the training inputs of what is above a frozen part, what encodes other items, what computes all."""
-        if self.freezing.cache == "none" or (self.augmentation.active and self.freezing.augment_online):
-            progress.note("the frozen part computes each epoch anew")
-            inputs: RowInputs = FeaturesAnew(self._pixels(pipeline, items, progress), part)
-        else:
-            copies = (self.freezing.augment_copies or _COPIES) if self.augmentation.active else 0
-            if copies:
-                progress.note(f"each epoch takes each picture and {copies} changed copies, the same in all epochs")
-            drawn = draws(self.augmentation.strengths(), copies, seed=self.seed)
-            inputs = RowInputs(KeptFeatures(part, items, drawn))
-        made = [inputs]
+    ) -> tuple[RowInputs, Callable[[Sequence[str]], RowInputs], list[KeptFeatures]]:
+        """Return the training inputs of what is above a frozen part, what encodes others, and all that is kept."""
+        made: list[KeptFeatures] = []
+
+        def kept(some: Sequence[str], drawn: list[Draw]) -> RowInputs:
+            made.append(KeptFeatures(part, some, drawn))
+            return RowInputs(made[-1])
 
         def encode(others: Sequence[str]) -> RowInputs:
-            if self.freezing.cache == "none":
-                return FeaturesAnew(pipeline.encode(others), part)
-            made.append(RowInputs(KeptFeatures(part, others, [Draw()])))
-            return made[-1]
+            none = self.freezing.cache == "none"
+            return FeaturesAnew(pipeline.encode(others), part) if none else kept(others, [Draw()])
 
-        def prepare(told: Progress) -> None:
-            for rows in (one.rows for one in made):
-                if isinstance(rows, KeptFeatures):
-                    rows.fill(told)
-
-        return inputs, encode, prepare
+        if self.freezing.cache == "none" or (self.augmentation.active and self.freezing.augment_online):
+            progress.note("the frozen part computes each epoch anew")
+            return FeaturesAnew(self._pixels(pipeline, items, progress), part), encode, made
+        copies = (self.freezing.augment_copies or _COPIES) if self.augmentation.active else 0
+        if copies:
+            progress.note(f"each epoch takes each picture and {copies} changed copies, the same in all epochs")
+        return kept(items, draws(self.augmentation.strengths(), copies, seed=self.seed)), encode, made
 
 
 def on_pixels(
@@ -182,7 +187,8 @@ def on_pixels(
         shown = "x".join(map(str, maps.shape[1:]))
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"--base: {choice.name} does not take pictures of {shown} ({reason})", hint="Name another --image-size"
+            f"--base: {choice.name} does not take pictures of {shown} ({reason})",
+            hint="Name another --image-size, or --color",
         ) from None
 
 

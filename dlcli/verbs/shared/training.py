@@ -180,9 +180,11 @@ def _train(
         fit.require_possible(fitted.model, training, corpus.validation.labels, config)
         trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
         if curve is not None:
+            fitted.prepare(progress)
             return find_lr(trial, curve, progress)
         validation = fit.Labelled(inputs=fitted.encode(corpus.validation.items), labels=corpus.validation.labels)
         if open_run is None:
+            fitted.pretend(progress)
             return rehearse(trial, validation, progress)
         with open_run(record) as run:
             progress.note(f"run directory: {run.path}")
