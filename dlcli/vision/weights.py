@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,20 +68,19 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
     path = bases.cache() / file.name
     if not force and not path.exists() and (own := of_keras(file)):
         if vouched(file, own):
-            progress.note(f"{file.name} is taken from Keras' cache, {own.parent}")
+            unverified = "" if file.hash else " (unverified: nobody states a hash for it)"
+            progress.note(f"{file.name} is taken from Keras' cache, {own.parent}{unverified}")
             return own
         progress.warn(f"{own} is not the file that is stated, so it is not taken")
-    if force:
-        path.unlink(missing_ok=True)
-    recorded = record(path).get(file.algorithm, "")
+    kept = path.is_file() and not force
     remote = Remote(
         address=file.address,
         size=file.size,
-        hash=file.hash or recorded,
+        hash=file.hash or (record(path).get(file.algorithm, "") if kept else ""),
         algorithm=file.algorithm,
         source=file.hash_source or "as it was when it was fetched",
     )
-    with naming_mirrors(f"dlcli pretrained fetch {name}", mirror=mirror):
+    with naming_mirrors(f"dlcli pretrained fetch {name}", mirror=mirror), _set_aside(path, wanted=force):
         fetched = fetch(remote, path, progress=progress, mirror=mirror)
     if fetched.new or not record(path):
         keep_record(file, path, address=fetched.address)
@@ -89,6 +89,21 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
                 f"nobody states a hash for {file.name}, so it was not verified; it has {file.algorithm} {fetched.hash}"
             )
     return path
+
+
+@contextlib.contextmanager
+def _set_aside(path: Path, *, wanted: bool) -> Iterator[None]:
+    """Take a file out of the way during the block, where that is wanted; put it back when the block fails."""
+    aside = path.with_name(f".{path.name}.old")
+    if wanted and path.is_file():
+        path.replace(aside)
+    try:
+        yield
+    except BaseException:
+        if wanted and aside.is_file():
+            aside.replace(path)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def here(file: WeightsFile) -> Path | None:

@@ -274,6 +274,31 @@ def test_numbers_that_are_none_are_told(small: Any, write: Callable[[Any], Path]
     assert "is damaged (the layer second holds NaN or infinity)" in refused(small, path)
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("names", ["first_W_1:0 first_b_1:0", "first/kernel:0 first/bias:0"])
+def test_files_of_keras_1_and_2_are_read(small: Any, tmp_path: Path, names: str, parts: int) -> None:
+    """As the published ones are: names in bytes, layers without weights among them, long lists in several parts."""
+    before = small.get_weights()
+    values = [np.full(value.shape, number + 1, np.float32) for number, value in enumerate(before)]
+    stored = {"input_1": {}, "first": dict(zip(names.split(), values[:2], strict=True)), "flatten": {}}
+    stored["norm"] = {f"norm/{n}:0": value for n, value in zip("abcd", values[2:6], strict=True)}
+    stored["second"] = {"second/kernel:0": values[6], "second/bias:0": values[7]}
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        layers = np.array([name.encode() for name in stored])
+        for number, some in enumerate(np.array_split(layers, parts)):
+            file.attrs["layer_names" if parts == 1 else f"layer_names{number}"] = some
+        for name, variables in stored.items():
+            group = file.create_group(name)
+            group.attrs["weight_names"] = np.array([key.encode() for key in variables], "S")
+            for key, value in variables.items():
+                group[key] = value
+    try:
+        weights.load(small, tmp_path / "a.h5")
+        assert all(np.array_equal(a, b) for a, b in zip(small.get_weights(), values, strict=True))
+    finally:
+        small.set_weights(before)
+
+
 @pytest.fixture
 def linked(small: Any, tmp_path: Path) -> Iterator[Callable[[Callable[[Any], None]], Path]]:
     """Return what saves the network with one layer that a function has changed in the file."""
