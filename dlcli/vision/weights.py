@@ -40,7 +40,8 @@ def obtain(base: Base, *, full: bool = False, progress: Progress, mirror: str = 
         mirror: a base address to take them from instead.
 
     Returns:
-        the file in the user's cache, or else in Keras' own; it has the hash that is stated.
+        the file in the user's cache, or else in Keras' own; it has the hash that is stated. Where only the one with the
+        head is here, that: `load` reads a base out of it.
 
     Raises:
         UsageError: none are published.
@@ -49,6 +50,9 @@ def obtain(base: Base, *, full: bool = False, progress: Progress, mirror: str = 
     file = base.full if full else base.weights
     if file is None:
         raise UsageError(f"no weights of {base.name}{' with its head' if full else ''} are published")
+    if not full and base.full and here(file) is None and (whole := here(base.full)) and vouched(base.full, whole):
+        progress.note(f"the base is taken out of {whole}, which has it with its head")
+        return whole
     return obtain_file(file, name=f"{base.name} --full" if full else base.name, progress=progress, mirror=mirror)
 
 
@@ -170,7 +174,7 @@ def load(model: Any, path: Path) -> None:
 
     Args:
         model: a Keras model made of plain layers, none of them a model itself.
-        path: an HDF5 file of either layout, whatever its name ends in.
+        path: an HDF5 file of either layout, whatever its name ends in. It may hold more layers on top, such as a head.
 
     Raises:
         UsageError: there is no such file.
@@ -215,12 +219,6 @@ def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[
         raise ModelError(f"{path} holds no weights of a Keras model: it has neither layer names nor layers")
     for layer, match in zip(wanted, matches, strict=True):
         _require_fitting(layer, match, path)
-    if more := [name for name, _ in found if name not in {match[0] for match in matches if match}]:
-        raise ModelError(
-            f"{path} holds weights of another network: it has {len(found)} layers with weights and {model.name} "
-            f"{len(wanted)}; the first that is too much is {more[0]}",
-            hint="Weights with a head for ImageNet's classes do not fit a base without one",
-        )
     return [(layer, match[1]) for layer, match in zip(wanted, matches, strict=True) if match]
 
 
