@@ -112,6 +112,49 @@ def test_version() -> None:
 # From flags to a config.
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "finetune": (
+        "photos --base base.keras --freeze-base --weights none --preprocessing unit --upsample 2 --head flatten-dense"
+        " --hidden-units 64,32 --dropout 0.5 --lower-lr 0.3 --augment book --augment-copies 3 --cache none"
+        " --then-unfreeze block5 --then-lr 1e-5 --then-epochs 4 --image-size 150 --resize stretch --out r",
+        {
+            "data": Path("photos"),
+            "base": "base.keras",
+            "freeze_base": True,
+            "weights": "none",
+            "preprocessing": "unit",
+            "upsample": 2,
+            "head": "flatten-dense",
+            "hidden_units": (64, 32),
+            "dropout": 0.5,
+            "lower_lr": 0.3,
+            "augment": "book",
+            "augment_copies": 3,
+            "cache": "none",
+            "then_unfreeze": "block5",
+            "then_lr": 1e-5,
+            "then_epochs": 4,
+            "image_size": (150, 150),
+            "resize": "stretch",
+            "out": Path("r"),
+        },
+    ),
+    "finetune again": (
+        "photos --from r --unfreeze 3 --augment light --augment-online",
+        {"data": Path("photos"), "from_": Path("r"), "unfreeze": "3", "augment": "light", "augment_online": True},
+    ),
+    "features": (
+        "photos f.npz --base shipped --pooling max --no-labels --precision float32 --device cpu --force",
+        {
+            "data": Path("photos"),
+            "out": Path("f.npz"),
+            "base": "shipped",
+            "pooling": "max",
+            "labels": False,
+            "precision": "float32",
+            "device": "cpu",
+            "force": True,
+        },
+    ),
     "train-text": (
         "d.csv --val v.csv --text-column review --label-column stars --encoding latin-1 --no-lowercase --no-strip-html"
         " --punctuation drop --ngrams 3 --max-features 500 --min-count 4 --model ngram --embedding-dim 8"

@@ -33,6 +33,7 @@ class BaseChoice:
         fixed: whether pictures get that size, be they smaller or not.
         channels: 1 or 3.
         preprocessing: how bytes become what it takes; see `BaseConfig`.
+        guessed: whether nothing says so.
     """
 
     name: str
@@ -42,6 +43,7 @@ class BaseChoice:
     fixed: bool = False
     channels: int = 3
     preprocessing: str = _USUAL_PREPROCESSING
+    guessed: bool = False
     blocks: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -72,7 +74,7 @@ def choose(config: BaseConfig) -> BaseChoice:
         )
     if config.preprocessing is None:
         return found
-    return dataclasses.replace(found, preprocessing=config.preprocessing)
+    return dataclasses.replace(found, preprocessing=config.preprocessing, guessed=False)
 
 
 def _of_registry(name: str) -> BaseChoice:
@@ -121,6 +123,7 @@ def _of_file(path: Path, name: str) -> BaseChoice:
             hint="Expected one input (height, width, channels), saved with model.save('base.keras')",
         ) from None
     entry = bases.recognised(names)
+    scaled = any(layer.get("class_name") in ("Rescaling", "Normalization") for layer in layers[:3])
     return BaseChoice(
         name=name,
         entry=entry,
@@ -128,15 +131,10 @@ def _of_file(path: Path, name: str) -> BaseChoice:
         size=(height, width) if height and width else None,
         fixed=True,
         channels=channels,
-        preprocessing=entry.preprocessing if entry else _own_preprocessing(layers),
+        preprocessing=entry.preprocessing if entry else "none" if scaled else _USUAL_PREPROCESSING,
+        guessed=entry is None and not scaled,
         blocks={block: first for block, first in entry.blocks.items() if first in names} if entry else {},
     )
-
-
-def _own_preprocessing(layers: list[dict[str, Any]]) -> str:
-    """Return `none` for a model that begins with its own rescaling."""
-    kinds = [layer.get("class_name") for layer in layers[:3]]
-    return "none" if {"Rescaling", "Normalization"} & set(kinds) else _USUAL_PREPROCESSING
 
 
 def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed: int, progress: Progress) -> Any:
@@ -156,6 +154,10 @@ def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed:
     """
     from dlcli.core.backend import keras
 
+    if choice.guessed:
+        progress.warn(
+            f"nothing says which numbers {choice.name} takes: it is given pixels from -1 to 1 (--preprocessing)"
+        )
     keras.utils.set_random_seed(seed)
     if choice.model is not None:
         return _of_model(choice.model, random=config.weights == "none")
@@ -172,8 +174,7 @@ def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed:
 
 def _of_model(path: Path, *, random: bool) -> Any:
     from dlcli.core.backend import keras
-    from dlcli.vision.networks import headless
-    from dlcli.vision.own_models import open_model
+    from dlcli.vision.own_models import open_model, without_head
 
-    model = headless(open_model(path))
+    model = without_head(open_model(path))
     return keras.models.clone_model(model) if random else model

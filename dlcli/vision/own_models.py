@@ -99,19 +99,12 @@ def _name_of(part: dict[str, Any]) -> str:
     return str(config.get("name", "")) if isinstance(config, dict) else ""
 
 
-def without_head(model: keras.Model, *, source: Path) -> keras.Model:
-    """Return a model up to the features that its head takes.
+def require_base(model: keras.Model, *, source: Path) -> None:
+    """Raise a `ModelError` unless a model takes one colour picture.
 
     Args:
-        model: of one colour picture.
+        model: any.
         source: where it comes from, for errors.
-
-    Returns:
-        a model with the same layers: up to what the last pooling or flattening takes that has weights behind it; the
-        whole model where there is none.
-
-    Raises:
-        ModelError: it takes something else.
     """
     shape: list[int | None] = list(model.inputs[0].shape) if len(model.inputs) == 1 else []
     if len(shape) != 4 or shape[-1] != 3:
@@ -120,6 +113,15 @@ def without_head(model: keras.Model, *, source: Path) -> keras.Model:
             f"{source} cannot be a base: expected one picture with three channels as its input, got {given}",
             hint="Train or save it for colour pictures (--color rgb)",
         )
+
+
+def without_head(model: keras.Model) -> keras.Model:
+    """Return a model up to the features that its head takes.
+
+    Returns:
+        a model with the same layers: up to what the last pooling or flattening takes that has weights behind it; the
+        whole model where there is none.
+    """
     cut = headless(model)
     weighted = False
     for layer in reversed(cut.layers):

@@ -165,9 +165,11 @@ def _own(
     entry = bases.cache() / f"{name}.toml"
     _require_free(name, entry, force=force)
     progress.begin("loading the model")
-    from dlcli.vision.own_models import open_model, scales_itself, without_head
+    from dlcli.vision.own_models import open_model, require_base, scales_itself, without_head
 
-    model = without_head(open_model(file), source=source)
+    model = open_model(file)
+    require_base(model, source=source)
+    model = without_head(model)
     like = bases.recognised([layer.name for layer in model.layers])
     if preprocessing is None:
         preprocessing = "none" if scales_itself(model) else like.preprocessing if like else None
