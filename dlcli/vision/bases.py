@@ -197,4 +197,4 @@ def _is(base: Base, names: set[str]) -> bool:
     """Say whether a model has a base's marks up to where it was cut."""
     there = [mark in names for mark in base.marks or base.blocks.values()]
     count = sum(there)
-    return count >= min(_ENOUGH, len(there)) and all(there[:count])
+    return count >= _ENOUGH and all(there[:count])

@@ -103,7 +103,7 @@ def without_head(model: keras.Model, *, source: Path) -> keras.Model:
     """Return a model up to the features that its head takes.
 
     Args:
-        model: of one colour picture of a fixed size.
+        model: of one colour picture.
         source: where it comes from, for errors.
 
     Returns:
@@ -114,11 +114,10 @@ def without_head(model: keras.Model, *, source: Path) -> keras.Model:
         ModelError: it takes something else.
     """
     shape: list[int | None] = list(model.inputs[0].shape) if len(model.inputs) == 1 else []
-    if len(shape) != 4 or shape[-1] != 3 or None in shape[1:]:
+    if len(shape) != 4 or shape[-1] != 3:
         given = " and ".join(_shown(tensor.shape) for tensor in model.inputs)
         raise ModelError(
-            f"{source} cannot be a base: expected one picture of a fixed size with three channels as its input, "
-            f"got {given}",
+            f"{source} cannot be a base: expected one picture with three channels as its input, got {given}",
             hint="Train or save it for colour pictures (--color rgb)",
         )
     cut = headless(model)

@@ -55,11 +55,11 @@ def _kind(start: bytes) -> str:
 
 def ordered_layers(file: Any) -> list[Stored] | None:
     """Return the layers with variables of a file of Keras 1 or 2, in the order of the network; None of another one."""
-    group = child(file, "model_weights") if "model_weights" in file else file  # A whole model.
+    group = _group(file, "model_weights") if "model_weights" in file else file  # A whole model.
     if not {"layer_names", "layer_names0"} & set(group.attrs):
         return None
-    layers = ((name, child(group, name)) for name in _names(group, "layer_names"))
-    found = ((name, [child(layer, variable) for variable in _names(layer, "weight_names")]) for name, layer in layers)
+    layers = ((name, _group(group, name)) for name in _names(group, "layer_names"))
+    found = ((name, [_variable(layer, stored) for stored in _names(layer, "weight_names")]) for name, layer in layers)
     return [(name, variables) for name, variables in found if variables]
 
 
@@ -67,9 +67,9 @@ def numbered_layers(file: Any) -> list[Stored] | None:
     """Return the layers with variables of a file of Keras 3, by class and number; None of another file."""
     if "layers" not in file:
         return None
-    group = child(file, "layers")
-    layers = ((name, child(group, f"{name}/vars")) for name in group if "vars" in child(group, name))
-    found = ((name, [child(layer, key) for key in sorted(layer, key=int)]) for name, layer in layers)
+    group = _group(file, "layers")
+    layers = ((name, _group(group, f"{name}/vars")) for name in group if "vars" in _group(group, name))
+    found = ((name, [_variable(layer, key) for key in sorted(layer, key=int)]) for name, layer in layers)
     return [(name, variables) for name, variables in found if variables]
 
 
@@ -99,15 +99,28 @@ def _names(group: Any, attribute: str) -> list[str]:
     return [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names]
 
 
-def child(group: Any, name: str) -> Any:
-    """Return what is in a group; nothing that stands in another file."""
-    for part in name.split("/"):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{part} is missing, or a link")
-        group = group[part]
-    if isinstance(group, h5py.Dataset) and (group.external or group.is_virtual):
+def _group(parent: Any, name: str) -> Any:
+    """Return a group in a group; none that stands in another file."""
+    return _child(parent, name, h5py.Group)
+
+
+def _variable(parent: Any, name: str) -> Any:
+    """Return a dataset in a group; none whose numbers stand in another file."""
+    found = _child(parent, name, h5py.Dataset)
+    if found.external or found.is_virtual:
         raise ValueError(f"{name} stands in another file")
-    return group
+    return found
+
+
+def _child(parent: Any, name: str, kind: type) -> Any:
+    found = parent
+    for part in name.split("/"):
+        if not isinstance(found, h5py.Group) or not isinstance(found.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{part} is missing, or a link")
+        found = found[part]
+    if not isinstance(found, kind):
+        raise ValueError(f"{name} is no {kind.__name__.lower()}")
+    return found
 
 
 def read(variable: Any, path: Path, layer: Any) -> np.ndarray[Any, Any]:

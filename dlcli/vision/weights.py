@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def obtain(base: Base, *, full: bool = False, progress: Progress, mirror: str = 
         mirror: a base address to take them from instead.
 
     Returns:
-        the file in the user's cache, or else in Keras' own; it has the hash that is stated.
+        the file in the user's cache, or else in Keras' own; it has the hash that is stated. Where only the one with the
+        head is here, that: `load` reads a base out of it.
 
     Raises:
         UsageError: none are published.
@@ -48,6 +50,9 @@ def obtain(base: Base, *, full: bool = False, progress: Progress, mirror: str = 
     file = base.full if full else base.weights
     if file is None:
         raise UsageError(f"no weights of {base.name}{' with its head' if full else ''} are published")
+    if not full and base.full and here(file) is None and (whole := here(base.full)) and vouched(base.full, whole):
+        progress.note(f"the base is taken out of {whole}, which has it with its head")
+        return whole
     return obtain_file(file, name=f"{base.name} --full" if full else base.name, progress=progress, mirror=mirror)
 
 
@@ -67,20 +72,19 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
     path = bases.cache() / file.name
     if not force and not path.exists() and (own := of_keras(file)):
         if vouched(file, own):
-            progress.note(f"{file.name} is taken from Keras' cache, {own.parent}")
+            unverified = "" if file.hash else " (unverified: nobody states a hash for it)"
+            progress.note(f"{file.name} is taken from Keras' cache, {own.parent}{unverified}")
             return own
         progress.warn(f"{own} is not the file that is stated, so it is not taken")
-    if force:
-        path.unlink(missing_ok=True)
-    recorded = record(path).get(file.algorithm, "")
+    kept = path.is_file() and not force
     remote = Remote(
         address=file.address,
         size=file.size,
-        hash=file.hash or recorded,
+        hash=file.hash or (record(path).get(file.algorithm, "") if kept else ""),
         algorithm=file.algorithm,
         source=file.hash_source or "as it was when it was fetched",
     )
-    with naming_mirrors(f"dlcli pretrained fetch {name}", mirror=mirror):
+    with naming_mirrors(f"dlcli pretrained fetch {name}", mirror=mirror), _set_aside(path, wanted=force):
         fetched = fetch(remote, path, progress=progress, mirror=mirror)
     if fetched.new or not record(path):
         keep_record(file, path, address=fetched.address)
@@ -89,6 +93,21 @@ def obtain_file(file: WeightsFile, *, name: str, progress: Progress, mirror: str
                 f"nobody states a hash for {file.name}, so it was not verified; it has {file.algorithm} {fetched.hash}"
             )
     return path
+
+
+@contextlib.contextmanager
+def _set_aside(path: Path, *, wanted: bool) -> Iterator[None]:
+    """Take a file out of the way during the block, where that is wanted; put it back when the block fails."""
+    aside = path.with_name(f".{path.name}.old")
+    if wanted and path.is_file():
+        path.replace(aside)
+    try:
+        yield
+    except BaseException:
+        if wanted and aside.is_file():
+            aside.replace(path)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def here(file: WeightsFile) -> Path | None:
@@ -155,7 +174,7 @@ def load(model: Any, path: Path) -> None:
 
     Args:
         model: a Keras model made of plain layers, none of them a model itself.
-        path: an HDF5 file of either layout, whatever its name ends in.
+        path: an HDF5 file of either layout, whatever its name ends in. It may hold more layers on top, such as a head.
 
     Raises:
         UsageError: there is no such file.
@@ -200,12 +219,6 @@ def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[
         raise ModelError(f"{path} holds no weights of a Keras model: it has neither layer names nor layers")
     for layer, match in zip(wanted, matches, strict=True):
         _require_fitting(layer, match, path)
-    if more := [name for name, _ in found if name not in {match[0] for match in matches if match}]:
-        raise ModelError(
-            f"{path} holds weights of another network: it has {len(found)} layers with weights and {model.name} "
-            f"{len(wanted)}; the first that is too much is {more[0]}",
-            hint="Weights with a head for ImageNet's classes do not fit a base without one",
-        )
     return [(layer, match[1]) for layer, match in zip(wanted, matches, strict=True) if match]
 
 

@@ -144,7 +144,7 @@ def test_a_base_is_unfrozen_from_a_layer_up(dlcli: Command, frozen: Path) -> Non
     assert changed(frozen, Path("all"), "block1_conv") and not changed(frozen, Path("all"), "block1_norm")
     assert record(Path("all"))["config"]["layer_lr"] == "block2_conv=0.5,block1_conv=0.25"
     assert dlcli("evaluate", upper, SHAPES, "--min-accuracy", 0.34).code == 0
-    assert dlcli("export", upper, "--out", "served", "--verify", 64, "--verify-with", SHAPES).code == 0
+    assert dlcli("export", upper, "--out", "served", "--verify", 64, "--verify-data", SHAPES).code == 0
 
 
 def test_two_steps_in_one_command(dlcli: Command, base: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def _from_run(path: Path, *, name: str, preprocessing: Preprocessing | None, for
         raise UsageError(f"{path} classifies texts, and a base takes pictures", hint="Name a run of train-image")
     if preprocessing not in (None, "none"):
         raise UsageError("--preprocessing: the model of a run does its own", hint="Leave it out")
-    model = str(record.config.get("model") or record.verb)
+    model = str(record.config.get("model") or record.config.get("base") or record.verb)
     return _own(
         path / MODEL,
         source=path,
@@ -180,8 +181,18 @@ def _own(
         _require_free(name, entry, force=force)
         with replacing(entry.with_suffix(".keras")) as temporary:
             model.save(temporary)
+            _compress(temporary)
         write_text(entry, _toml(base))
     return Added(base=base, path=entry.with_suffix(".keras"))
+
+
+def _compress(path: Path) -> None:
+    """Compress the parts of a `.keras` file, which Keras stores as they are."""
+    with zipfile.ZipFile(path) as stored:
+        parts = [(name, stored.read(name)) for name in stored.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        for name, content in parts:
+            packed.writestr(name, content)
 
 
 def _described(model: Any, like: Base | None, *, name: str, title: str, preprocessing: Preprocessing) -> Base:
@@ -196,16 +207,13 @@ def _described(model: Any, like: Base | None, *, name: str, title: str, preproce
     """
     from dlcli.vision.own_models import blocks_of
 
-    height, width = model.inputs[0].shape[1:3]
-    maps = model.outputs[0].shape
-    # As small as still leaves one pixel of feature maps; features without pixels say nothing of smaller pictures.
-    smallest = -(-min(height, width) // min(maps[1:3])) if len(maps) == 4 else min(height, width)
+    largest, smallest = _sides(model, like, title)
     return Base(
         name=name,
         title=title,
         file=f"{name}.keras",
         preprocessing=preprocessing,
-        default_size=max(height, width),
+        default_size=largest,
         smallest_size=smallest,
         feature_layer=model.outputs[0]._keras_history.operation.name,
         blocks=like.blocks if like else blocks_of(model),
@@ -213,6 +221,17 @@ def _described(model: Any, like: Base | None, *, name: str, title: str, preproce
         licence="your own" + (f"; where it began with the weights of {like.name}: {like.licence}" if like else ""),
         bfloat16=like.bfloat16 if like else False,
     )
+
+
+def _sides(model: Any, like: Base | None, title: str) -> tuple[int, int]:
+    """Return the side of the pictures that a model takes where nobody says another, and the smallest."""
+    sides, maps = model.inputs[0].shape[1:3], model.outputs[0].shape
+    if None in sides:
+        if like is None:
+            raise ModelError(f"{title}, takes pictures of any size", hint="Save it for pictures of one size")
+        return like.default_size, like.smallest_size
+    # As small as still leaves one pixel of feature maps; features without pixels say nothing of smaller pictures.
+    return max(sides), -(-min(sides) // min(maps[1:3])) if len(maps) == 4 else min(sides)
 
 
 def _require_free(name: str, entry: Path, *, force: bool) -> None:
