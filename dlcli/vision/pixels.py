@@ -22,8 +22,9 @@ from dlcli.vision.plain import Plain, decode_plain, plain_format
 from dlcli.vision.raw import BadItem, damaged, read_raw
 
 Pixels = npt.NDArray[np.uint8]
-# Enough that a call's own cost is small; few enough that the encoded bytes of all threads stay small beside the pixels.
-_CHUNK = 64
+# Pictures of a chunk: many, so that a call's own cost is small; but of a few pictures all threads have some.
+_LEAST, _MOST = 16, 256
+_CHUNKS = 32
 # Stored pixels that are decoded in one call, but for a larger picture: after Ctrl-C what has begun is waited for.
 _TOGETHER = 2**24
 
@@ -45,6 +46,7 @@ def decode_items(
     assert config.image_size is not None
     shape = (len(items), *config.image_size, config.channels)
     pixels = np.zeros(shape, np.uint8) if out is None else out
+    size = min(max(len(items) // _CHUNKS, _LEAST), _MOST)
     stop = Event()
 
     def work(chunk: list[tuple[int, str]]) -> tuple[int, list[BadItem]]:
@@ -52,7 +54,7 @@ def decode_items(
 
     bad: list[BadRow] = []
     with quiet_libraries():
-        for count, found in parallel(work, chunks(enumerate(items), _CHUNK), stop=stop):
+        for count, found in parallel(work, chunks(enumerate(items), size), stop=stop):
             bad += found
             progress.advance(count)
     return pixels, bad
