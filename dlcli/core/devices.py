@@ -104,8 +104,19 @@ def _precision(asked: str, kind: str, auto: Auto) -> str:
         raise UsageError("--precision float16 is for GPUs: a CPU computes in float32 or bfloat16")
     if asked != "auto":
         return asked
-    able = kind == "gpu" or not set(auto.features).isdisjoint(processor_features())
+    able = kind == "gpu" or not set(auto.features).isdisjoint(_features_in_use())
     return "bfloat16" if able and kind in auto.bfloat16 else "float32"
+
+
+def _features_in_use() -> set[str]:
+    """Return the processor's instruction sets, less those that oneDNN is told to leave alone (ONEDNN_MAX_CPU_ISA)."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    found = set(processor_features())
+    if limit.startswith(("SSE", "AVX2", "AVX512_CORE")) and "AMX" not in limit:
+        found.discard("amx_bf16")
+    if limit.startswith(("SSE", "AVX2")) or limit in ("AVX512_CORE", "AVX512_CORE_VNNI"):
+        found.discard("avx512_bf16")
+    return found
 
 
 def _make_logical_cpus(names: list[str]) -> None:

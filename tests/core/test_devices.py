@@ -173,3 +173,24 @@ def test_two_devices_learn_as_one_does(tmp_path: Path) -> None:
         for run in ("0", "stopped")
     )
     assert resumed == whole
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("", "bfloat16"),
+        ("AVX512_CORE_AMX", "bfloat16"),
+        ("AVX512_CORE_BF16", "bfloat16"),
+        ("AVX512_CORE", "float32"),
+        ("avx2", "float32"),
+    ],
+)
+def test_auto_knows_what_the_processor_may_do(monkeypatch: pytest.MonkeyPatch, limit: str, expected: str) -> None:
+    from dlcli.core import devices
+
+    monkeypatch.setattr(devices, "processor_features", lambda: ["avx2", "avx512f", "avx512_bf16", "amx_bf16"])
+    if limit:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    rule = devices.Auto(bfloat16=("cpu",), features=("amx_bf16", "avx512_bf16"))
+    with devices.use("cpu", auto=rule) as placement:
+        assert placement.precision == expected
