@@ -121,8 +121,9 @@ def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
     settings = FinetuneConfig.model_validate(read_record(config.resume).config)
     if settings.then_unfreeze is None:
         return result
-    name = config.resume.resolve().name
-    out = config.resume.resolve().with_name(name.removesuffix(_FIRST)) if name.endswith(_FIRST) else default_path("")
+    first = config.resume.resolve()
+    named = first.name.endswith(_FIRST)
+    out = first.with_name(first.name.removesuffix(_FIRST)) if named else default_path(_TASK.verb)
     if out.exists():
         progress.note(f"the second step is {out}")
         return result

@@ -177,4 +177,15 @@ def _of_model(path: Path, *, random: bool) -> Any:
     from dlcli.vision.own_models import open_model, without_head
 
     model = without_head(open_model(path))
-    return keras.models.clone_model(model) if random else model
+    policy = keras.config.dtype_policy().name
+
+    def in_that_precision(layer: Any) -> Any:
+        settings = layer.get_config()
+        if "dtype" in settings and not isinstance(layer, keras.layers.InputLayer):
+            settings["dtype"] = policy
+        return type(layer).from_config(settings)
+
+    copy = keras.models.clone_model(model, clone_function=in_that_precision)
+    if not random:
+        copy.set_weights(model.get_weights())
+    return copy

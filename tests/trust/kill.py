@@ -2,17 +2,18 @@
 
     python tests/trust/kill.py --kills 50
 
-Each round starts `dlcli train-text` with one of the settings below, sends SIGKILL, SIGTERM or SIGINT at a random
-moment, resumes the run until it is finished, and compares every weight and the whole history, less its times, with the
-uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One stop in five falls anywhere in the life
-of the process; the others fall after the run directory was made, where there is something to lose. Prints a line a
-round; the exit code is 1 when any round differs.
+Each round starts `dlcli train-text`, `train-image` or `finetune` with one of the settings below, sends SIGKILL, SIGTERM
+or SIGINT at a random moment, resumes the run until it is finished, and compares every weight and the whole history, less
+its times, with the uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One stop in five falls
+anywhere in the life of the process; the others fall after the run directory was made, where there is something to lose.
+Prints a line a round; the exit code is 1 when any round differs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -54,6 +55,10 @@ PICTURES = {
     "pictures from a file, batch normalisation, EMA": "--model cnn-bn --filters 4,8 --hidden-units 8 --image-size 24 "
     "--augment book --cache disk --ema 0.9",
 }
+FINETUNED = {
+    "frozen base, changed copies, dropout": "--base shipped --augment book --augment-copies 2",
+    "base trained from a block up, lower rates, EMA": "--base shipped --unfreeze block4 --lower-lr 0.5 --ema 0.9",
+}
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
 # Seconds between two looks at the run directory.
 _LOOK = 0.005
@@ -69,10 +74,10 @@ def main() -> int:
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
     chance = random.Random(seed)
-    print(f"seed {seed}; dlcli train-text {options.data}, train-image {SHAPES}, {' '.join(COMMON)} ...")
+    print(f"seed {seed}; dlcli train-text {options.data}, train-image and finetune {SHAPES}, {' '.join(COMMON)} ...")
     with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as name:
         folder = Path(name)
-        labels = [label for label in (*SETTINGS, *PICTURES) if options.only in label]
+        labels = [label for label in (*SETTINGS, *PICTURES, *FINETUNED) if options.only in label]
         references = [_uninterrupted(options.data, folder, number, label) for number, label in enumerate(labels)]
         same = 0
         for number in range(options.kills):
@@ -155,25 +160,28 @@ def _round(data: Path, run: Path, stop: _Stop) -> tuple[str, bool]:
         # A signal that comes while Python starts ends it in Python's own way.
         found += f", exit code {code}"
     # Before the run directory exists nothing has begun: the same command starts it.
-    again = _start(data, run, label) if not run.exists() else _dlcli(_verb(label), "--resume", str(run), "-q")
+    again = _start(data, run, label) if not run.exists() else _dlcli(run, _verb(label), "--resume", str(run), "-q")
     if again.wait() != 0:
         return f"{found}, resume failed ({again.returncode})", False
     return found, same_weights(run, stop.reference.path) and history(run) == history(stop.reference.path)
 
 
 def _start(data: Path, run: Path, label: str) -> subprocess.Popen[bytes]:
-    source, settings = (SHAPES, PICTURES[label]) if label in PICTURES else (data, SETTINGS[label])
-    return _dlcli(_verb(label), str(source), *COMMON, *settings.split(), "--out", str(run), "-q")
+    source = data if label in SETTINGS else SHAPES
+    settings = (SETTINGS | PICTURES | FINETUNED)[label]
+    return _dlcli(run, _verb(label), str(source), *COMMON, *settings.split(), "--out", str(run), "-q")
 
 
 def _verb(label: str) -> str:
-    return "train-image" if label in PICTURES else "train-text"
+    return "train-text" if label in SETTINGS else "train-image" if label in PICTURES else "finetune"
 
 
-def _dlcli(*arguments: str) -> subprocess.Popen[bytes]:
+def _dlcli(run: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command with a cache of the run's own: a stop may fall while features are computed."""
     return subprocess.Popen(
         [sys.executable, "-m", "dlcli", *arguments],
         cwd=ROOT,
+        env={**os.environ, "DLCLI_HOME": str(run.with_name(f"{run.name}-home"))},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
