@@ -193,6 +193,17 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert without_times(Path("stopped")) == without_times(Path("whole"))
 
 
+def test_the_shipped_base_has_learnt_something(dlcli: Command) -> None:
+    found = []
+    for weights in ("imagenet", "none"):
+        given = ("--base", "shipped", "--weights", weights, "--val-split", 0.3, "--epochs", 20, "--out", weights)
+        outcome = dlcli("finetune", SHAPES, *given, "--json")
+        assert outcome.code == 0, outcome.err
+        found.append(json.loads(outcome.out)["accuracy"])
+    assert found[0] > 0.5  # Of three classes.
+    assert found[0] > found[1] + 0.1
+
+
 def test_features_for_other_tools(dlcli: Command, base: Path, computed: list[int]) -> None:
     outcome = dlcli("features", SHAPES, "f.npz", "--base", base)
     assert outcome.code == 0, outcome.err
