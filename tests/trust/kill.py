@@ -2,11 +2,11 @@
 
     python tests/trust/kill.py --kills 50
 
-Each round starts `dlcli train-text`, `train-image` or `finetune` with one of the settings below, sends SIGKILL, SIGTERM
-or SIGINT at a random moment, resumes the run until it is finished, and compares every weight and the whole history,
-less its times, with the uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One stop in five falls
-anywhere in the life of the process; the others fall after the run directory was made, where there is something to lose.
-Prints a line a round; the exit code is 1 when any round differs.
+Each round starts `dlcli train-text`, `train-image` or `finetune` with one of the settings below, sends SIGKILL,
+SIGTERM or SIGINT at a random moment, resumes the run until it is finished, and compares every weight and the whole
+history, less its times, with the uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One
+stop in five falls anywhere in the life of the process; the others fall after the run directory was made, where there
+is something to lose. Prints a line a round; the exit code is 1 when any round differs.
 """
 
 from __future__ import annotations
