@@ -11,6 +11,7 @@ from typing import Any
 
 from dlcli.core.progress import Progress
 from dlcli.core.run import MODEL, RECORD, open_finished
+from dlcli.core.transfer import FetchError
 from dlcli.errors import ModelError, UsageError
 from dlcli.vision import bases
 from dlcli.vision.bases import Base
@@ -166,7 +167,11 @@ def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed:
     assert choice.entry is not None, "a base is a file or an entry"
     path = None
     if config.weights == "imagenet":
-        path = weights.obtain(choice.entry, progress=progress)
+        try:
+            path = weights.obtain(choice.entry, progress=progress)
+        except FetchError as error:
+            error.hint = f"{error.hint}. --base shipped needs no network"
+            raise
     elif config.weights != "none":
         path = Path(config.weights)
     return architectures.build(choice.entry, height=size[0], width=size[1], weights=path)

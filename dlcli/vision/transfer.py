@@ -72,9 +72,8 @@ class TransferDomain:
         """Load the base, put a head on it, and find out what of the training pictures can be computed once."""
         assert self.pipeline.image_size is not None, "resolved when the data was read"
         progress.begin(f"loading the base {self.choice.name}")
-        base = base_choice.load(
-            self.choice, self.base, size=self.pipeline.image_size, seed=self.seed, progress=progress
-        )
+        height, width = (side * self.base.upsample for side in self.pipeline.image_size)
+        base = base_choice.load(self.choice, self.base, size=(height, width), seed=self.seed, progress=progress)
         fitted = self.adopt(PicturePipeline(self.pipeline), self._on_top(base, classes), items, labels, progress)
         fitted.origin = {"base": _hash(base)}
         return fitted
