@@ -13,13 +13,13 @@ import itertools
 import json
 import statistics
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from inputs import find_pictures
 from measure import NotMeasured, Table, spread
 
 from dlcli.console import Console
@@ -76,25 +76,9 @@ def main() -> int:
     return 0
 
 
-def find_mnist(folder: Path, work: Path) -> Path:
-    """Return the folder of digits in `folder`, unpacked into `work` where only the archive is there.
-
-    Raises:
-        NotMeasured: neither is there.
-    """
-    plain, packed = folder / "mnist_train", folder / "mnist_train.tar.xz"
-    if plain.is_dir():
-        return plain
-    if not packed.is_file():
-        raise NotMeasured(f"there is no {plain} and no {packed}")
-    with tarfile.open(packed) as archive:
-        archive.extractall(work, filter="data")
-    return work / "mnist_train"
-
-
 def epochs(folder: Path, work: Path, *, runs: int) -> Table:
     """Train both sides in turn."""
-    source = find_mnist(folder, work)
+    source = find_pictures("mnist_train", folder, work)
     pictures = list(strict(scan_labelled(source, ImageDataConfig(), part="train")))
     pipeline = ImagePipelineConfig(image_size=SIZE, color="grayscale")
     pixels, _ = decode_items([picture.item for picture in pictures], pipeline, progress=Console(-1))

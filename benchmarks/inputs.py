@@ -1,10 +1,11 @@
-"""The rows that `text_ngram.py` trains on: IMDB split in two, and a large file of invented ones."""
+"""What benchmarks train on: IMDB split in two, a large file of invented rows, and folders of pictures."""
 
 import csv
 import itertools
 import lzma
 import random
 import shutil
+import tarfile
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,22 @@ CLASSES = ("pos", "neg")
 CLASS_WORD_EVERY = 40
 CLASS_WORD_WEIGHT = 3.0
 ROWS_A_WRITE = 10_000
+
+
+def find_pictures(name: str, folder: Path, work: Path) -> Path:
+    """Return the folder of pictures `name` in `folder`, unpacked into `work` where only its archive is there.
+
+    Raises:
+        NotMeasured: neither is there.
+    """
+    plain, packed = folder / name, folder / f"{name}.tar.xz"
+    if plain.is_dir():
+        return plain
+    if not packed.is_file():
+        raise NotMeasured(f"there is no {plain} and no {packed}")
+    with tarfile.open(packed) as archive:
+        archive.extractall(work, filter="data")
+    return work / name
 
 
 def find_imdb(folder: Path, work: Path) -> Path:

@@ -13,10 +13,10 @@ import argparse
 import json
 import statistics
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
+from inputs import find_pictures
 from measure import Finished, NotMeasured, Table, run_process, spread
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -37,7 +37,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dlcli-bench-") as name:
         try:
-            bench = Bench(find_photographs(options.data, Path(name)), Path(name), take=options.take)
+            bench = Bench(find_pictures("cats_dogs_train", options.data, Path(name)), Path(name), take=options.take)
             table = bench.table(options.only.split(","), runs=options.runs)
         except NotMeasured as error:
             print(f"not measured: {error}", file=sys.stderr)
@@ -46,22 +46,6 @@ def main() -> int:
     if options.markdown:
         options.markdown.write_text(table.as_markdown() + "\n", encoding="utf-8")
     return 0
-
-
-def find_photographs(folder: Path, work: Path) -> Path:
-    """Return the folder of photographs in `folder`, unpacked into `work` where only the archive is there.
-
-    Raises:
-        NotMeasured: neither is there.
-    """
-    plain, packed = folder / "cats_dogs_train", folder / "cats_dogs_train.tar.xz"
-    if plain.is_dir():
-        return plain
-    if not packed.is_file():
-        raise NotMeasured(f"there is no {plain} and no {packed}")
-    with tarfile.open(packed) as archive:
-        archive.extractall(work, filter="data")
-    return work / "cats_dogs_train"
 
 
 class Bench:

@@ -11,10 +11,11 @@ from dlcli.core.config import RunConfig, option
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, Schedule, TrainingConfig
 from dlcli.verbs import Action
+from dlcli.verbs.shared.labelled_pictures import LabelledPicturesConfig, keep_given, read_labelled
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
 from dlcli.vision.augmentation.config import AugmentationConfig
-from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.defaults import finetuning_defaults
 from dlcli.vision.finetune_config import BaseConfig, BasePicturesConfig, FreezingConfig, HeadConfig, SecondStepConfig
 
@@ -34,24 +35,12 @@ class FinetuneConfig(
     HeadConfig,
     BaseConfig,
     BasePicturesConfig,
-    ImageDataConfig,
+    LabelledPicturesConfig,
 ):
     """All settings of a transfer learning."""
 
     section = "Data"
 
-    data: Path | None = option(
-        None,
-        "A folder with a folder of pictures for each class (train/ and val/ count), a table of paths and labels, an "
-        ".npz or IDX archive; or data:NAME, see dlcli data.",
-        argument=True,
-        metavar="DATA",
-    )
-    val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
-    skip_bad: bool = option(
-        False,
-        "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
-    )
     epochs: int = option(20, "Train for this many passes over the data; without it what fits the data.", ge=1)
     schedule: Schedule = option("one-cycle", "How the learning rate changes from step to step.")
     patience: int = option(
@@ -142,28 +131,17 @@ def _second_step(config: FinetuneConfig, first: Path, out: Path, progress: Progr
 
 def _read(config: FinetuneConfig, progress: Progress) -> Corpus:
     from dlcli.vision import base_choice
-    from dlcli.vision.corpus import FALLBACK_SIZE, read_corpus
+    from dlcli.vision.corpus import FALLBACK_SIZE
 
     choice = base_choice.choose(config.take(BaseConfig))
-    assert config.data is not None
-    corpus = read_corpus(
-        config.data,
-        val=config.val,
-        columns=config,
-        skip_bad=config.skip_bad,
-        val_split=config.val_split,
-        seed=config.seed,
-        progress=progress,
-    )
+    corpus = read_labelled(config, progress)
     own = corpus.settings["image_size"]
     smallest = choice.entry.smallest_size if choice.entry else 1
     # Pictures that are all of one size, and small, stay as they are.
     if choice.size is not None and (own == FALLBACK_SIZE or choice.fixed or min(own) * config.upsample < smallest):
         corpus.settings["image_size"] = choice.size
     corpus.settings["color"] = "rgb" if choice.channels == 3 else "grayscale"
-    for name in [name for name in corpus.settings if getattr(config, name) is not None]:
-        del corpus.settings[name]
-    return corpus
+    return keep_given(corpus, config)
 
 
 def _auto(config: FinetuneConfig) -> Any:

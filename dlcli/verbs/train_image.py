@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
@@ -12,10 +11,11 @@ from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, Schedule, TrainingConfig
 from dlcli.errors import UsageError
 from dlcli.verbs import Action
+from dlcli.verbs.shared.labelled_pictures import LabelledPicturesConfig, keep_given, read_labelled
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
 from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
-from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
+from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.defaults import training_defaults
 from dlcli.vision.model_config import ImageModelConfig
 
@@ -36,24 +36,12 @@ class TrainImageConfig(
     AugmentationConfig,
     ImageModelConfig,
     ImagePipelineConfig,
-    ImageDataConfig,
+    LabelledPicturesConfig,
 ):
     """All settings of a picture training."""
 
     section = "Data"
 
-    data: Path | None = option(
-        None,
-        "A folder with a folder of pictures for each class (train/ and val/ count), a table of paths and labels, an "
-        ".npz or IDX archive; or data:NAME, see dlcli data.",
-        argument=True,
-        metavar="DATA",
-    )
-    val: Path | None = option(None, "Validation data, read as DATA is; without it a part of DATA.", metavar="DATA")
-    skip_bad: bool = option(
-        False,
-        "Decode all pictures first and leave bad ones out (skipped.jsonl names them); else they end the training.",
-    )
     class_mode: Literal["binary", "categorical", "sparse"] | None = option(
         None, "The loss by the name of the labels' form: binary, categorical or sparse cross entropy."
     )
@@ -112,26 +100,13 @@ def train_image(config: TrainImageConfig, progress: Progress) -> TrainingResult:
 
 
 def _read(config: TrainImageConfig, progress: Progress) -> Corpus:
-    from dlcli.vision.corpus import read_corpus
-
-    assert config.data is not None
-    corpus = read_corpus(
-        config.data,
-        val=config.val,
-        columns=config,
-        skip_bad=config.skip_bad,
-        val_split=config.val_split,
-        seed=config.seed,
-        progress=progress,
-    )
+    corpus = read_labelled(config, progress)
     if config.class_mode == "binary" and len(corpus.names) != 2:
         raise UsageError(
             f"--class-mode binary is for two classes, and {config.data} has {len(corpus.names)}",
             hint="Use --class-mode categorical",
         )
-    for name in [name for name in corpus.settings if getattr(config, name) is not None]:
-        del corpus.settings[name]
-    return corpus
+    return keep_given(corpus, config)
 
 
 def _auto(config: TrainImageConfig) -> Any:

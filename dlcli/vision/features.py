@@ -54,7 +54,7 @@ class FrozenPart:
         self.pixels: tuple[int, ...] = tuple(model.input_shape[1:])
         self.shape: tuple[int, ...] = tuple(model.output_shape[1:])
         self.dtype = np.dtype(np.float32)
-        self.batch_size = max(1, min(512, _PIXELS // math.prod(model.input_shape[1:3])))
+        self.batch_size = max(1, min(512, _PIXELS // math.prod(self.pixels[:2])))
         self.digest = _digest(model, pipeline)
         spec = tf.TensorSpec(model.input_shape, tf.uint8)
         self._call = tf.function(
@@ -79,9 +79,16 @@ def _digest(model: keras.Model, pipeline: ImagePipelineConfig) -> str:
         sources = [places.get(id(tensor), -1) for tensor in (inputs if isinstance(inputs, list) else [inputs])]
         about.append([type(operation).__name__, settings, sources])
     found = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
+    found.update(hash_of_weights(model).encode())
+    return found.hexdigest()[:32]
+
+
+def hash_of_weights(model: keras.Model) -> str:
+    """Return the SHA-256 of a model's weights, as hexadecimal digits."""
+    found = hashlib.sha256()
     for weight in model.weights:
         found.update(np.ascontiguousarray(weight.numpy()).tobytes())
-    return found.hexdigest()[:32]
+    return found.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,10 +241,8 @@ class FeaturesAnew(RowInputs):
     """
 
     def __init__(self, pictures: RowInputs, part: FrozenPart) -> None:
-        super().__init__(pictures.rows)
+        super().__init__(_Anew(pictures, part))
         self.pictures = pictures
-        self.part = part
-        self.rows = _Anew(pictures, part)
         self.mixes = False
 
     def begin_epoch(self, epoch: int) -> None:

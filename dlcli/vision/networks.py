@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from dlcli.core.backend import keras
-from dlcli.core.layers import HEAD
 from dlcli.errors import ModelError, UsageError, nearest
 
 layers = keras.layers
@@ -67,21 +66,6 @@ def attach(model: keras.Model, tensor: Any) -> Any:
     functional = keras.Model(model.inputs, model.outputs) if isinstance(model, keras.Sequential) else model
     outputs = functional._run_through_graph([tensor], operation_fn=laid_out)
     return outputs[0] if isinstance(outputs, list) else outputs
-
-
-def headless(model: keras.Model) -> keras.Model:
-    """Return a run's network without its head: up to the feature maps, or up to the classes where it has none.
-
-    Args:
-        model: whose layer `classes` is the last one, as ours have it; any other is returned as it is.
-    """
-    names = [layer.name for layer in model.layers]
-    if names[-1] != HEAD:
-        return model
-    ends = [place for place, name in enumerate(names) if name in ("flatten", "pooling", FEATURES)]
-    weighted = [place for place in ends if any(layer.weights for layer in model.layers[:place])]
-    end = model.layers[weighted[0]] if weighted else model.layers[-1]
-    return keras.Model(model.input, end.input)
 
 
 def separate(model: keras.Model) -> keras.Model:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.core.backend import keras
+from dlcli.core.layers import HEAD
 from dlcli.errors import ModelError, UsageError
-from dlcli.vision.networks import headless
+from dlcli.vision.networks import FEATURES
 
 # Layers that run code which stands in the file, or beside it.
 _UNSAFE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "FlaxLayer", "JaxLayer"}
@@ -119,16 +120,16 @@ def without_head(model: keras.Model) -> keras.Model:
     """Return a model up to the features that its head takes.
 
     Returns:
-        a model with the same layers: up to what the last pooling or flattening takes that has weights behind it; the
-        whole model where there is none.
+        a model with the same layers: up to what the last pooling or flattening takes that has weights before and behind
+        it; else up to the layer `classes`, which ends ours; else the whole model.
     """
-    cut = headless(model)
-    weighted = False
-    for layer in reversed(cut.layers):
-        if isinstance(layer, _POOLINGS) and weighted and len(cut.outputs[0].shape) == 2:
-            return keras.Model(cut.inputs, layer.input, name=model.name)
-        weighted = weighted or bool(layer.weights)
-    return cut
+    layers = model.layers
+    places = range(len(layers)) if len(model.outputs[0].shape) == 2 else ()
+    for place in reversed(places):
+        ends_maps = isinstance(layers[place], _POOLINGS) or layers[place].name == FEATURES
+        if ends_maps and all(any(one.weights for one in part) for part in (layers[:place], layers[place + 1 :])):
+            return keras.Model(model.inputs, layers[place].input, name=model.name)
+    return keras.Model(model.inputs, layers[-1].input, name=model.name) if layers[-1].name == HEAD else model
 
 
 def _shown(shape: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
 from dlcli.vision.base_choice import BaseChoice
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.domain import decoded
-from dlcli.vision.features import Draw, FeaturesAnew, FrozenPart, KeptFeatures, draws
+from dlcli.vision.features import Draw, FeaturesAnew, FrozenPart, KeptFeatures, draws, hash_of_weights
 from dlcli.vision.finetune_config import BaseConfig, FreezingConfig, HeadConfig
 from dlcli.vision.inputs import RowInputs
 from dlcli.vision.networks import FEATURES
@@ -75,7 +74,7 @@ class TransferDomain:
         height, width = (side * self.base.upsample for side in self.pipeline.image_size)
         base = base_choice.load(self.choice, self.base, size=(height, width), seed=self.seed, progress=progress)
         fitted = self.adopt(PicturePipeline(self.pipeline), self._on_top(base, classes), items, labels, progress)
-        fitted.origin = {"base": _hash(base)}
+        fitted.origin = {"base": hash_of_weights(base)}
         return fitted
 
     def adopt(
@@ -223,13 +222,6 @@ def _rename(base: keras.Model) -> None:
     for layer in base.layers:
         if layer.name in _TAKEN or layer.name.startswith("hidden_"):
             layer.name = f"base_{layer.name}"
-
-
-def _hash(base: keras.Model) -> str:
-    found = hashlib.sha256()
-    for weight in base.weights:
-        found.update(np.ascontiguousarray(weight.numpy()).tobytes())
-    return found.hexdigest()
 
 
 @contextlib.contextmanager
