@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def write(
         converter.target_spec.supported_types = [tf.float16]
     if quantize == "int8":
         converter.representative_dataset = lambda: iter(samples)
-    with quiet_libraries():
+    with quiet_libraries(), warnings.catch_warnings(action="ignore"):
         try:
             content = converter.convert()
         except Exception as error:
