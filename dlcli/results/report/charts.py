@@ -22,7 +22,9 @@ from dlcli.results.svg import colour, inline
 _MOST_CURVES = 6
 # Points of one line: enough that nobody sees the corners.
 _MOST_POINTS = 150
-_SHARES = Scale(0.0, 1.0, False, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
+# Of fewer items, a share says nothing.
+_FEW = 10
+_SHARES = Scale(-0.02, 1.02, False, (0.0, 0.2, 0.4, 0.6, 0.8, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def ranking(report: Report) -> list[Chart]:
         return []
     classes = report.judged.classes
     shown = sorted(sorted(rated, key=lambda c: float(classes[c]["f1"] or 0.0))[:_MOST_CURVES])
-    some = f", the {len(shown)} classes with the lowest F1 of {len(rated)}" if len(shown) < len(rated) else ""
+    some = f" Of {len(rated):,} classes the {len(shown)} with the lowest F1." if len(shown) < len(rated) else ""
     names = [report.record.labels[c] for c in shown]
     return [
         _ranking_chart(
@@ -74,7 +76,7 @@ def ranking(report: Report) -> list[Chart]:
             name="roc",
             title="ROC curve",
             axes=("false positive rate", "true positive rate"),
-            note=f"The nearer to the upper left corner, the better; the dotted line is guessing{some}.",
+            note=f"The nearer to the upper left corner, the better; the dotted line is guessing.{some}",
             guess=True,
         ),
         _ranking_chart(
@@ -83,7 +85,7 @@ def ranking(report: Report) -> list[Chart]:
             name="pr",
             title="Precision-recall curve",
             axes=("recall", "precision"),
-            note=f"How many of those taken for a class are of it, as more of the class are found{some}.",
+            note=f"How many of those taken for a class are of it, as more of the class are found.{some}",
             guess=False,
         ),
     ]
@@ -94,10 +96,10 @@ def calibration(report: Report) -> Chart | None:
     bins = report.judged.calibration
     if not bins:
         return None
-    curve = Curve("this run", [b["confidence"] for b in bins], [b["accuracy"] for b in bins], VERMILION)
-    low = min(0.5, *curve.xs, *curve.ys) if len(bins) > 1 else 0.0
-    low = np.floor(low * 10) / 10
-    scale = Scale(low, 1.0, False, tuple(np.round(np.linspace(low, 1.0, 6), 2).tolist()))
+    counted = [b for b in bins if b["n"] >= _FEW] or bins
+    curve = Curve("this run", [b["confidence"] for b in counted], [b["accuracy"] for b in counted], VERMILION)
+    low = float(np.floor(min(0.5, *curve.xs, *curve.ys) * 10) / 10)
+    scale = Scale(low - 0.02, 1.02, False, tuple(np.round(np.linspace(low, 1.0, 6), 2).tolist()))
     perfect = Curve("perfectly calibrated", [low, 1.0], [low, 1.0], GREY, line=":", width=1.2, dots=False)
     panel = Panel(
         title="Calibration",
@@ -109,6 +111,8 @@ def calibration(report: Report) -> Chart | None:
         labelled=False,
     )
     note = "Below the dotted line the run is surer than it should be, above it less sure."
+    if len(counted) < len(bins):
+        note += f" Bins with fewer than {_FEW} items are left out."
     return _chart([panel], name="calibration", note=note, about=f"{len(bins)} bins of confidence", legend=[curve])
 
 

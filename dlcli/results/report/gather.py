@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dlcli.core.class_findings import class_findings
 from dlcli.core.config import flag
@@ -24,6 +25,7 @@ from dlcli.results.report.answered import Answered
 from dlcli.results.threshold import validation_outputs
 from dlcli.results.training_data import read_again
 
+_Validation = tuple[IntArray, npt.NDArray[np.float32]]
 # Pairs of classes that are taken for one another.
 _MOST_PAIRS = 10
 
@@ -143,13 +145,14 @@ def gather(
         ModelError: the run is unfinished or damaged.
         DataError: bad content, or labels that the run does not know.
     """
+    validation = _validation(run) if stream is None else None
     progress.begin("loading the run")
     answerer = Answerer(run, record.labels)
     corpus, problems = _training_data(run, record, progress)
     found, notes = baselines.find(run, record, progress, corpus=corpus)
     items = Answered(classes=len(record.labels), probabilistic=record.probabilistic)
-    if stream is None:
-        _add_validation(items, run, corpus, problems)
+    if validation is not None:
+        _add_validation(items, validation, corpus, problems)
         notes.append("validation picked the best epoch: scores on data that the run has never met are a little lower")
         if not items.known:
             found = [baseline for baseline in found if baseline.name == "majority"]
@@ -219,12 +222,17 @@ def _skipped(run: Path) -> list[str]:
     return [f"{len(kinds):,} bad items were left out of the training: {', '.join(counted)}"] if kinds else []
 
 
-def _add_validation(items: Answered, run: Path, corpus: Corpus | None, problems: list[str]) -> None:
-    """Take in the run's validation outputs, with the items where the data is still that of the training."""
+def _validation(run: Path) -> _Validation:
+    """Return the labels and the outputs of the run's validation items."""
     try:
-        labels, outputs = validation_outputs(run)
+        return validation_outputs(run)
     except UsageError as error:
         raise UsageError(error.message, hint="Name labelled DATA for the report") from None
+
+
+def _add_validation(items: Answered, validation: _Validation, corpus: Corpus | None, problems: list[str]) -> None:
+    """Take in the run's validation outputs, with the items where the data is still that of the training."""
+    labels, outputs = validation
     known: Sequence[str] = ()
     if corpus is not None and np.array_equal(corpus.validation.labels, labels):
         known = corpus.validation.items
