@@ -86,7 +86,7 @@ def test_without_data_it_is_about_the_validation_items_and_lies_in_the_run(
     found = reported("R")
     assert (found["n"], found["report"]) == (record["data"]["validation"], "R/report.html")
     assert found["accuracy"] == pytest.approx(record["scores"]["accuracy"])
-    assert f"{record['data']['training']:,} to train on" in Path("R/report.html").read_text(encoding="utf-8")
+    assert f"{record['data']['training']:,} items to train on" in Path("R/report.html").read_text(encoding="utf-8")
     outcome = dlcli("report", "R", "--open")
     assert outcome.code == 0 and shown == [(tmp_path / "R/report.html").as_uri()]
     assert "warning: no browser could be started: open R/report.html yourself" in outcome.lines

@@ -205,9 +205,13 @@ def _training_data(run: Path, record: RunRecord, progress: Progress) -> tuple[Co
     except DlcliError as error:
         return None, [*problems, f"the training data cannot be read again: {error.message}"]
     if corpus.repeated:
-        problems.append(f"{corpus.repeated:,} items of the training data equal one before them")
+        equal = (
+            "items of the training data equal ones" if corpus.repeated > 1 else "item of the training data equals one"
+        )
+        problems.append(f"{corpus.repeated:,} {equal} before")
     if corpus.blank:
-        problems.append(f"{corpus.blank:,} blank items of the training data were left out")
+        blank = "items of the training data were" if corpus.blank > 1 else "item of the training data was"
+        problems.append(f"{corpus.blank:,} blank {blank} left out")
     return corpus, problems
 
 
@@ -219,7 +223,8 @@ def _skipped(run: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     counted = (f"{len(list(some)):,} {kind}" for kind, some in itertools.groupby(sorted(kinds)))
-    return [f"{len(kinds):,} bad items were left out of the training: {', '.join(counted)}"] if kinds else []
+    bad = "items were" if len(kinds) > 1 else "item was"
+    return [f"{len(kinds):,} bad {bad} left out of the training: {', '.join(counted)}"] if kinds else []
 
 
 def _validation(run: Path) -> _Validation:

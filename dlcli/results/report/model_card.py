@@ -126,7 +126,7 @@ def _evaluation(report: Report) -> str:
 def _use(report: Report) -> str:
     run = shlex.quote(str(report.run))
     item = "photo.jpg" if report.record.domain == "vision" else '--text "..."'
-    return f"dlcli predict {run} {item}\n{sentences.again(report)}"
+    return "\n".join(filter(None, [f"dlcli predict {run} {item}", sentences.again(report)]))
 
 
 def _environment_table(report: Report) -> str:

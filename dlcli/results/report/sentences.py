@@ -99,7 +99,9 @@ def command(report: Report) -> str:
 
 
 def again(report: Report) -> str:
-    """Return the commands that train the run again, and that make a script of it."""
+    """Return the commands that train the run again, and that make a script of it; empty where it had no training."""
+    if not report.record.resumable:
+        return ""
     run = shlex.quote(str(report.run))
     return f"dlcli reproduce {run}\ndlcli eject {run} train.py"
 
@@ -116,7 +118,7 @@ def members(report: Report) -> list[tuple[str, str]]:
 def items_of_training(report: Report) -> str:
     """Say how many items trained and validated the run."""
     data = report.record.data
-    return f"{data.get('training', 0):,} to train on, {data.get('validation', 0):,} to validate on"
+    return f"{data.get('training', 0):,} items to train on and {data.get('validation', 0):,} to validate on"
 
 
 def environment(report: Report) -> list[tuple[str, str]]:
