@@ -59,6 +59,7 @@ VERBS = (
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
+    Verb("explain", "Show which words or pixels an answer comes from, and how much.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("pretrained", "List pretrained bases, fetch their weights, add your own.", "Automate"),
