@@ -355,6 +355,25 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "force": True,
         },
     ),
+    "explain": (
+        "runs/r d.csv --text-column review --encoding cp1252 --method occlusion --target pos --html w.html --limit 5"
+        " --window 2 --stride 1 --seed 3 --baseline gray --force",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+            "method": "occlusion",
+            "target": "pos",
+            "html": Path("w.html"),
+            "limit": 5,
+            "window": 2,
+            "stride": 1,
+            "seed": 3,
+            "baseline": "gray",
+            "force": True,
+        },
+    ),
     "predict": (
         "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
         {
