@@ -374,6 +374,18 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "force": True,
         },
     ),
+    "bench": (
+        "runs/r --artefact a --artefact b/model.onnx --data d.csv --items 9 --batch-size 4 --seconds 0.5 --threads 2",
+        {
+            "run": Path("runs/r"),
+            "artefact": (Path("a"), Path("b/model.onnx")),
+            "data": Path("d.csv"),
+            "items": 9,
+            "batch_size": 4,
+            "seconds": 0.5,
+            "threads": 2,
+        },
+    ),
     "predict": (
         "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
         {

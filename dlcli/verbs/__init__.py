@@ -61,6 +61,7 @@ VERBS = (
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
     Verb("explain", "Show which words or pixels an answer comes from, and how much.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
+    Verb("bench", "Measure how fast a run and its exports answer, and their memory.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("pretrained", "List pretrained bases, fetch their weights, add your own.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),
