@@ -372,6 +372,37 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "force": True,
         },
     ),
+    "explain": (
+        "runs/r d.csv --text-column review --encoding cp1252 --method occlusion --target pos --html w.html --limit 5"
+        " --window 2 --stride 1 --seed 3 --baseline gray --force",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+            "method": "occlusion",
+            "target": "pos",
+            "html": Path("w.html"),
+            "limit": 5,
+            "window": 2,
+            "stride": 1,
+            "seed": 3,
+            "baseline": "gray",
+            "force": True,
+        },
+    ),
+    "bench": (
+        "runs/r --artefact a --artefact b/model.onnx --data d.csv --items 9 --batch-size 4 --seconds 0.5 --threads 2",
+        {
+            "run": Path("runs/r"),
+            "artefact": (Path("a"), Path("b/model.onnx")),
+            "data": Path("d.csv"),
+            "items": 9,
+            "batch_size": 4,
+            "seconds": 0.5,
+            "threads": 2,
+        },
+    ),
     "predict": (
         "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
         {
@@ -391,11 +422,12 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "predict --text": ("runs/r --text one --text two", {"run": Path("runs/r"), "text": ("one", "two")}),
     "export": (
-        "runs/r --format savedmodel --out served/1 --force --verify 64 --verify-data d.csv --text-column review"
-        " --encoding cp1252",
+        "runs/r --format onnx --quantize int8 --out served/1 --force --verify 64 --verify-data d.csv"
+        " --text-column review --encoding cp1252",
         {
             "run": Path("runs/r"),
-            "format": "savedmodel",
+            "format": "onnx",
+            "quantize": "int8",
             "out": Path("served/1"),
             "force": True,
             "verify": 64,

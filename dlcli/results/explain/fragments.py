@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlcli.results.explain.explanation import Span
 
 # Words that are marked at most, and the weakest of them, as a share of the strongest.
-_MOST_MARKED, _WEAKEST = 150, 0.04
+_MOST_MARKED, _WEAKEST = 150, 0.08
 _MOST_TERMS = 8
 
 
@@ -77,7 +77,7 @@ def _terms(explanation: TextExplanation) -> markupsafe.Markup:
 
     shown = [term for term in explanation.terms if term.weight][:_MOST_TERMS]
     found = Markup(", ").join(
-        Markup("<bdi>{}</bdi>&nbsp;{}").format(escaped(term.text), f"{term.weight:+.3g}") for term in shown
+        Markup("<q><bdi>{}</bdi></q>&nbsp;{}").format(escaped(term.text), f"{term.weight:+.3g}") for term in shown
     )
     return Markup(": {}").format(found) if shown else Markup(": no word that it knows")
 
@@ -89,9 +89,9 @@ def _picture(explanation: PictureExplanation) -> markupsafe.Markup:
 
     content, (width, height) = as_jpeg(explanation)
     name = escaped(Path(explanation.item).name)
-    legend = Markup('<span class="key for">for</span>')
+    legend = Markup('<span class="key for">speaks for it</span>')
     if explanation.signed:
-        legend += Markup(' <span class="key against">against</span>')
+        legend += Markup(' <span class="key against">speaks against it</span>')
     return Markup(
         '<figure class="explanation"><img src="data:image/jpeg;base64,{}" width="{}" height="{}" '
         'alt="{} as the model sees it, and where {} comes from"><figcaption>{} {}</figcaption></figure>'

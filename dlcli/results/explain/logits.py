@@ -42,7 +42,7 @@ def to_logits(model: keras.Model) -> keras.Model:
     (output,) = model.outputs
     below = _below_softmax(output)
     outputs = output if below is output else Contrast(name="contrast")(below)
-    return keras.Model(model.inputs, outputs, name=f"{model.name}_logits")
+    return keras.Model(_alone(model.inputs), outputs, name=f"{model.name}_logits")
 
 
 class Contrast(keras.layers.Layer):  # type: ignore[misc]
@@ -69,7 +69,7 @@ def _in_float32(model: keras.Model) -> keras.Model:
 def _below_softmax(output: Any) -> Any:
     history = output._keras_history
     layer, node = history.operation, history.operation._inbound_nodes[history.node_index]
-    inputs = node.input_tensors if len(node.input_tensors) > 1 else node.input_tensors[0]
+    inputs = _alone(node.input_tensors)
     if isinstance(layer, GeometricMean):
         logs = [ops.log_softmax(_member(member), axis=-1) for member in node.input_tensors]
         return sum(weight * log for weight, log in zip(layer.weights_of_members, logs, strict=True))
@@ -91,10 +91,17 @@ def _below_softmax(output: Any) -> Any:
 
 
 def _member(output: Any) -> Any:
-    """Return the logits of a model inside another one, for what it is called on there."""
+    """Return what goes into the softmax of a model inside another one, for what it is called on there."""
     history = output._keras_history
     inputs = history.operation._inbound_nodes[history.node_index].input_tensors
-    return to_logits(history.operation)(inputs if len(inputs) > 1 else inputs[0])
+    model = history.operation
+    below = keras.Model(_alone(model.inputs), _below_softmax(model.outputs[0]))
+    return below(_alone(inputs))
+
+
+def _alone(tensors: list[Any]) -> Any:
+    """Return several tensors as they are, and a single one without its list."""
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 class Gradients:

@@ -30,12 +30,13 @@ _PAPER, _INK, _PALE = (250, 250, 248), (32, 33, 36), (95, 99, 104)
 _MOST_BYTES, _PAGE_PANE = 40_000, 224
 
 
-def panes(explanation: PictureExplanation, *, side: int) -> Image.Image:
+def panes(explanation: PictureExplanation, *, side: int, gap: int = _GAP) -> Image.Image:
     """Return a picture and, on its right, the same in grey under the colours of its heat.
 
     Args:
         explanation: of a picture.
         side: of a pane in pixels, the longer one; small pictures are enlarged so that their pixels show.
+        gap: between the panes.
     """
     from PIL import Image
 
@@ -43,11 +44,11 @@ def panes(explanation: PictureExplanation, *, side: int) -> Image.Image:
     pixels = np.broadcast_to(explanation.pixels, (height, width, 3))
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    pair = Image.new("RGB", (2 * size[0] + _GAP, size[1]), _PAPER)
+    pair = Image.new("RGB", (2 * size[0] + gap, size[1]), _PAPER)
     for place, content in enumerate((pixels, _overlay(pixels, explanation.heat))):
         pane = Image.fromarray(np.ascontiguousarray(content))
         smooth = Image.Resampling.LANCZOS if scale < 2 else Image.Resampling.NEAREST
-        pair.paste(pane.resize(size, smooth), (place * (size[0] + _GAP), 0))
+        pair.paste(pane.resize(size, smooth), (place * (size[0] + gap), 0))
     return pair
 
 
@@ -72,7 +73,7 @@ def as_jpeg(explanation: PictureExplanation) -> tuple[bytes, tuple[int, int]]:
     """Return both panes as a JPEG of bounded size, and its width and height in pixels."""
     side = _PAGE_PANE
     while True:
-        drawn, content = panes(explanation, side=side), io.BytesIO()
+        drawn, content = panes(explanation, side=side, gap=0), io.BytesIO()
         drawn.save(content, "JPEG", quality=82, optimize=True)
         if content.tell() <= _MOST_BYTES or side < 32:
             return content.getvalue(), drawn.size
@@ -98,7 +99,7 @@ def draw(explanations: Sequence[PictureExplanation], path: Path) -> None:
     pen, top = ImageDraw.Draw(sheet), _MARGIN
     for one, pair, row in zip(explanations, drawn, rows, strict=True):
         pen.text((_MARGIN, top), _fitting(pen, _title(one), bold, width - 2 * _MARGIN), fill=_INK, font=bold)
-        name = _fitting(pen, f"{one.method}   {Path(one.item).name}", plain, width - 2 * _MARGIN)
+        name = _fitting(pen, f"{one.method} · {Path(one.item).name}", plain, width - 2 * _MARGIN)
         pen.text((_MARGIN, top + _LINE), name, fill=_PALE, font=plain)
         sheet.paste(pair, (_MARGIN, top + 2 * _LINE + _GAP // 2))
         top += row
@@ -109,7 +110,7 @@ def draw(explanations: Sequence[PictureExplanation], path: Path) -> None:
 
 def _title(one: PictureExplanation) -> str:
     answer = f"score {one.logit:.2f}" if one.probability is None else f"probability {one.probability:.4f}"
-    return f"why {printable(one.target)}?   {answer}"
+    return f"Why {printable(one.target)}? {answer}"
 
 
 def _fitting(pen: Any, text: str, font: Any, width: int) -> str:
