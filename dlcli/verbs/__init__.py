@@ -57,7 +57,7 @@ VERBS = (
     Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
-    Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
+    Verb("inspect", "Show what a run is, and what is in it: layers, weights, filters.", "Judge"),
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
