@@ -107,7 +107,16 @@ def test_modules_are_looked_up_by_name_in_two_places_only() -> None:
     assert all(target[2:].startswith(("dlcli.verbs.", "dlcli.{self.record.domain}")) for _, target in dynamic), dynamic
 
 
-@pytest.mark.parametrize("name", sorted(FILES.keys() - {"cli.py", "console.py"}))
+# A program of its own, that an export carries: it must need nothing of ours.
+RUNNER = "serving/runner.py"
+
+
+def test_the_runner_of_an_export_needs_no_dlcli_and_no_tensorflow() -> None:
+    allowed = {"numpy", "PIL", "onnxruntime", "ai_edge_litert", "keras", *sys.stdlib_module_names}
+    assert top_packages(TREES[RUNNER]) <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(FILES.keys() - {"cli.py", "console.py", RUNNER}))
 def test_nothing_below_the_command_line_prints(name: str) -> None:
     """A verb's `write(stream)` writes to what it is given; two modules of the core keep C libraries quiet."""
     streams = {"stdout", "__stdout__", "__stderr__"} | (
@@ -134,7 +143,7 @@ def test_click_is_known_to_the_command_line_alone() -> None:
 
 
 def test_tensorflow_comes_through_one_module() -> None:
-    users = {name for name, tree in TREES.items() if {"tensorflow", "keras"} & top_packages(tree)}
+    users = {name for name, tree in TREES.items() if {"tensorflow", "keras"} & top_packages(tree)} - {RUNNER}
     assert users == {"core/backend.py"}
 
 

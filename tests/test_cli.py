@@ -374,11 +374,12 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "predict --text": ("runs/r --text one --text two", {"run": Path("runs/r"), "text": ("one", "two")}),
     "export": (
-        "runs/r --format savedmodel --out served/1 --force --verify 64 --verify-data d.csv --text-column review"
-        " --encoding cp1252",
+        "runs/r --format onnx --quantize int8 --out served/1 --force --verify 64 --verify-data d.csv"
+        " --text-column review --encoding cp1252",
         {
             "run": Path("runs/r"),
-            "format": "savedmodel",
+            "format": "onnx",
+            "quantize": "int8",
             "out": Path("served/1"),
             "force": True,
             "verify": 64,

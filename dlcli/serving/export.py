@@ -1,116 +1,168 @@
-"""Exports: artefacts that need no dlcli, and the proof that they answer as the run does."""
+"""Exports: artefacts that need no dlcli, whole and verified, or not at all."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import dataclasses
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlcli.core.backend import tf
-from dlcli.core.files import replacing, write_text
-from dlcli.errors import ModelError
+from dlcli.errors import UsageError
+from dlcli.serving import preprocessing, runner
+from dlcli.serving.artefacts import Artefact
+from dlcli.serving.card import FILES, Card, Tensor
+from dlcli.serving.formats import conversion, keras_file, litert, onnx, savedmodel
 from dlcli.serving.predictor import Predictor
+from dlcli.serving.verify import Verified, verify
 
-# The largest difference of a probability that counts as equal: float32 rounding, with a margin. Of a score it is the
-# largest difference relative to its size, where that is over 1.
-TOLERANCE = 1e-5
-# TensorFlow Serving leaves this folder of a SavedModel to its maker.
-_EXTRA = "assets.extra"
-
-
-class _Served(tf.Module):  # type: ignore[misc]
-    """Raw items in, as a tensor of strings; classes and probabilities (or scores) out."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        super().__init__()
-        self.pipeline = predictor.pipeline
-        self.model = predictor.model
-        self.labels = tf.constant(predictor.labels)
-        self.outputs = _outputs(predictor)
-        items = tf.TensorSpec([None], tf.string, name=self.pipeline.input_name)
-        self.serve = tf.function(self._serve, input_signature=[items])
-
-    def _serve(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = self.model(self.pipeline.graph(items), training=False)
-        return {
-            "label": tf.gather(self.labels, tf.argmax(outputs, axis=1)),
-            self.outputs: outputs,
-            "class_names": tf.tile(self.labels[tf.newaxis], [tf.shape(items)[0], 1]),
-        }
+RUNNER = "runner.py"
+QUANTIZED = ("litert", "onnx")
+"""The formats that can be quantised; the others keep the run's weights."""
+# Items whose activations say which numbers eight bits stand for; beyond a few hundred nothing changes.
+SAMPLES = 200
 
 
-def export_savedmodel(predictor: Predictor, out: Path, *, verify_with: Sequence[str] = ()) -> float | None:
-    """Write a SavedModel that takes raw items: whole and verified, or not at all.
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written: its card, its bytes, and how it answers."""
 
-    Its signature `serving_default` takes strings (n,), `text` or `image` (the bytes of picture files), and gives
-    `label`, strings (n,), `probabilities`, float32 (n, classes), and `class_names`, strings (n, classes), in the order
-    of the probabilities, which are `scores` where the run gives scores.
+    card: Card
+    size: int
+    verified: Verified | None = None
+    accuracy: dict[str, float] | None = None
+
+
+def write(
+    predictor: Predictor,
+    folder: Path,
+    *,
+    format: str,
+    quantize: str = "none",
+    samples: Sequence[str] = (),
+) -> Card:
+    """Write an artefact into a folder that is not there yet.
 
     Args:
         predictor: the run.
-        out: where; an artefact that stands there is replaced when the new one is ready.
-        verify_with: raw items to run through the run and the artefact.
+        folder: where.
+        format: one of `FILES`.
+        quantize: `none`, `dynamic`, `float16` or `int8`; litert and onnx alone can be quantised.
+        samples: raw training items, for `int8`.
 
     Returns:
-        the largest difference of a probability (of a score: see `TOLERANCE`); None without items.
+        its card, which is written as `model.json`.
 
     Raises:
-        ModelError: the artefact does not answer as the run; `out` is as it was.
+        UsageError: the model cannot be had in that form.
+        ModelError: a converter gave up.
     """
-    served = _Served(predictor)
-    with replacing(out) as temporary:
-        tf.saved_model.save(served, str(temporary), signatures={"serving_default": served.serve})
-        (temporary / _EXTRA).mkdir()
-        card = {
-            "made_by": f"dlcli {predictor.record.machine['versions']['dlcli']}",
+    folder.mkdir()
+    outputs = "probabilities" if predictor.probabilistic else "scores"
+    inputs, output = _write_model(predictor, folder, format, quantize, outputs, samples)
+    if format == "savedmodel":
+        settings = preprocessing.describe(predictor.pipeline)
+    else:
+        settings = preprocessing.write(predictor.pipeline, folder)
+        shutil.copyfile(runner.__file__, folder / RUNNER)
+    record = predictor.record
+    card = Card.model_validate(
+        {
+            "made_by": f"dlcli {record.machine['versions']['dlcli']}",
+            "format": format,
+            "quantize": quantize,
+            "file": FILES[format],
+            "domain": record.domain,
             "labels": predictor.labels,
-            "model": predictor.record.model,
-            "data": predictor.record.data,
-            "validation": predictor.record.scores,
+            "outputs": outputs,
+            "inputs": inputs,
+            "output": output,
+            "preprocessing": settings,
+            "run": {
+                "verb": record.verb,
+                "model": record.model,
+                "data": record.data,
+                "validation": record.scores,
+                "hashes": record.hashes,
+            },
         }
-        write_text(temporary / _EXTRA / "dlcli.json", json.dumps(card, indent=2) + "\n")
-        return verify_savedmodel(predictor, temporary, verify_with) if verify_with else None
+    )
+    card.write(folder)
+    return card
 
 
-def verify_savedmodel(predictor: Predictor, path: Path, items: Sequence[str]) -> float:
-    """Run raw items through the run and through the artefact.
+def _write_model(
+    predictor: Predictor, folder: Path, format: str, quantize: str, outputs: str, samples: Sequence[str]
+) -> tuple[list[Tensor], str]:
+    if format not in QUANTIZED and quantize != "none":
+        raise UsageError(
+            f"--quantize {quantize} does not go with --format {format}, which keeps the run's weights",
+            hint=f"Take --format {' or '.join(QUANTIZED)}",
+        )
+    if format == "savedmodel":
+        return savedmodel.write(predictor, folder, outputs=outputs)
+    if format == "keras":
+        return keras_file.write(predictor, folder)
+    convert = litert.write if format == "litert" else onnx.write
+    model = conversion.in_float32(predictor.model)
+    given = list(_arrays(predictor, samples)) if quantize == "int8" else []
+    return convert(model, folder / FILES[format], outputs=outputs, quantize=quantize, samples=given)
+
+
+def _arrays(predictor: Predictor, items: Sequence[str]) -> Iterator[list[np.ndarray[Any, Any]]]:
+    """Yield the model's inputs for each item."""
+    for raw in predictor.pipeline.raw(items):
+        yield [tensor.numpy() for tensor in tf.nest.flatten(predictor.pipeline.graph(tf.constant([raw])))]
+
+
+def check(
+    predictor: Predictor,
+    folder: Path,
+    card: Card,
+    *,
+    items: Sequence[str],
+    labelled: tuple[Sequence[str], np.ndarray[Any, Any]] | None = None,
+) -> Exported:
+    """Verify an artefact that was just written, and say so in its card.
 
     Args:
         predictor: the run.
-        path: the SavedModel, which is loaded with TensorFlow alone.
-        items: raw items, at least one.
-
-    Returns:
-        the largest difference of a probability (of a score: see `TOLERANCE`).
+        folder: of the artefact.
+        card: its own.
+        items: raw items to run through both; none for no verification.
+        labelled: items and their label ids: the accuracy of both is measured on them.
 
     Raises:
-        ModelError: it is over `TOLERANCE` (names the worst item), or the class names differ.
+        ModelError: it does not answer as the run.
     """
-    name, expected = _outputs(predictor), predictor.outputs(items)
-    signature = tf.saved_model.load(str(path)).signatures["serving_default"]
-    raw, given = predictor.pipeline.raw(items), predictor.pipeline.input_name
-    answers = [signature(**{given: tf.constant(raw[start : start + 64])}) for start in range(0, len(raw), 64)]
-    names = [name.decode() for name in answers[0]["class_names"][0].numpy()]
-    if names != predictor.labels:
-        raise ModelError(f"the export does not answer as the run: its classes are {names}, not {predictor.labels}")
-    actual: np.ndarray[Any, Any] = np.concatenate([answer[name].numpy() for answer in answers])
-    labels = [label.decode() for answer in answers for label in answer["label"].numpy()]
-    if labels != [names[best] for best in actual.argmax(axis=1)]:
-        raise ModelError(f"the export does not answer as the run: its labels are not those of its largest {name}")
-    sizes = 1.0 if predictor.probabilistic else np.maximum(1.0, np.abs(expected))
-    differences = (np.abs(expected - actual) / sizes).max(axis=1)
-    worst = int(differences.argmax())
-    if not differences[worst] <= TOLERANCE:
-        raise ModelError(
-            f"the export does not answer as the run: its {name} differ by up to {differences[worst]:.2g} "
-            f"(tolerance {TOLERANCE:g}), most for item {worst + 1} of {len(items)}",
-            hint="It was not kept; please report this",
+    verified = verify(predictor, folder, items) if items else None
+    accuracy = _accuracy(predictor, folder, *labelled) if labelled else None
+    if verified:
+        card.verified = dataclasses.asdict(verified) | ({"accuracy": accuracy} if accuracy else {})
+        card.write(folder)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return Exported(card=card, size=size, verified=verified, accuracy=accuracy)
+
+
+def _accuracy(
+    predictor: Predictor, folder: Path, items: Sequence[str], labels: np.ndarray[Any, Any]
+) -> dict[str, float]:
+    artefact, together = Artefact.open(folder), predictor.pipeline.together
+    parts = [items[start : start + together] for start in range(0, len(items), together)]
+    own, exported = (
+        np.concatenate([some.argmax(axis=1) for some in answers])
+        for answers in (
+            map(predictor.outputs, parts),
+            (artefact.outputs(predictor.pipeline.raw(part)) for part in parts),
         )
-    return float(differences[worst])
-
-
-def _outputs(predictor: Predictor) -> str:
-    return "probabilities" if predictor.probabilistic else "scores"
+    )
+    return {
+        "items": len(items),
+        "run": float((own == labels).mean()),
+        "export": float((exported == labels).mean()),
+        "same_answers": float((own == exported).mean()),
+    }

@@ -43,7 +43,7 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         super().__init__()
         self.config = config
         self.words = words or WordTable()
-        self._letters = _string_table(_letters_without_accents()) if config.strip_accents else None
+        self._letters = _string_table(letters_without_accents()) if config.strip_accents else None
         self._stems = None
         if self.words:
             keys = keys_of(tf.constant(list(self.words.replacements)))
@@ -168,7 +168,7 @@ def _string_table(entries: dict[str, str]) -> tf.lookup.StaticHashTable:
 
 
 @functools.cache
-def _letters_without_accents() -> dict[str, str]:
+def letters_without_accents() -> dict[str, str]:
     """Return the characters that Unicode's compatibility decomposition (NFKD), less its marks, changes."""
     found = {}
     for number in (*range(0x80, 0xD800), *range(0xE000, sys.maxunicode + 1)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import model_validator
 
 from dlcli.core.config import option
 from dlcli.core.lines import strict
@@ -11,45 +13,91 @@ from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
-from dlcli.verbs.shared.result import Result, facts
-from dlcli.verbs.shared.trained_data import TrainedDataConfig
+from dlcli.verbs.shared.result import Result, facts, table
+from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
+    from dlcli.serving.export import Exported
+    from dlcli.serving.predictor import Predictor
+
+_ALL = ("savedmodel", "keras", "litert", "onnx")
+_QUANTIZED = ("litert", "onnx")
 
 
-class ExportConfig(TrainedDataConfig):
+class ExportConfig(TrainedLabelledConfig):
     """All settings of an export."""
 
     section = "Export"
 
     run: Path = option(..., "A finished run.", argument=True, metavar="RUN")
-    format: Literal["savedmodel"] = option(
-        "savedmodel", "The artefact: a TensorFlow SavedModel that takes raw text, or the bytes of picture files."
+    format: Literal["savedmodel", "keras", "litert", "onnx", "all"] = option(
+        "savedmodel",
+        "The artefact: a TensorFlow SavedModel that takes raw text, or the bytes of picture files; or a Keras, LiteRT "
+        "or ONNX file that takes ids or pixels, with a small runner that makes them; all of them in folders.",
+    )
+    quantize: Literal["none", "dynamic", "float16", "int8"] = option(
+        "none",
+        "For litert and onnx: weights of 8 bits (dynamic) or 16 bits (float16), or all of 8 bits (int8), with ranges "
+        "taken from training items.",
     )
     out: Path | None = option(None, "Folder of the artefact; without it RUN/exports/<format>.", metavar="DIR")
     force: bool = option(False, "Replace the artefact at --out.")
     verify: int = option(0, "Run this many raw items through run and artefact; exit code 4 when they differ.", ge=0)
     verify_data: Path | None = option(
-        None, "Where the items for --verify come from; without it the run's own training data.", metavar="DATA"
+        None,
+        "Where the items for --verify come from; without it the run's own training data. With --quantize it is "
+        "labelled, and the change in accuracy on all of it is reported.",
+        metavar="DATA",
     )
+
+    @model_validator(mode="after")
+    def _quantizable(self) -> ExportConfig:
+        if self.quantize != "none" and self.format not in (*_QUANTIZED, "all"):
+            raise ValueError(f"--quantize {self.quantize} goes with --format litert, onnx or all, not {self.format}")
+        return self
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that are written."""
+        return _ALL if self.format == "all" else (self.format,)
+
+    @property
+    def place(self) -> Path:
+        """Where the artefact is written."""
+        suffix = "" if self.quantize == "none" else f"-{self.quantize}"
+        return self.out or self.run / "exports" / f"{self.format}{suffix}"
 
 
 class ExportResult(Result):
-    """Where the artefact is, and how close its answers are to the run's."""
+    """Where the artefacts are, and how close their answers are to the run's."""
 
     run: Path
     out: Path
     format: str
+    quantize: str
     verified: int
     largest_difference: float | None = None
+    artefacts: list[dict[str, Any]]
 
     def text(self) -> str:
-        """Return the result as lines of names and values."""
+        """Return the result as lines of names and values; of several formats as a table."""
         verified = "no; --verify 64 compares it with the run"
         if self.verified:
             verified = f"{self.verified} items, largest difference of an output {self.largest_difference:.1e}"
-        return facts([("export", str(self.out)), ("format", self.format), ("verified", verified)])
+        kind = self.format if self.quantize == "none" else f"{self.format}, {self.quantize}"
+        parts = [facts([("export", str(self.out)), ("format", kind), ("verified", verified)])]
+        if len(self.artefacts) > 1 or any(one["accuracy"] for one in self.artefacts):
+            rows = [_row(one) for one in self.artefacts]
+            parts.append(table(rows, header=("artefact", "MB", "difference", "accuracy", "run's", "same answers")))
+        return "\n\n".join(parts)
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    name = one["format"] if one["quantize"] == "none" else f"{one['format']} {one['quantize']}"
+    difference, accuracy = one["largest_difference"], one["accuracy"] or {}
+    scores = (f"{accuracy[key]:.4f}" if accuracy else "" for key in ("export", "run", "same_answers"))
+    return (name, f"{one['bytes'] / 1e6:.2f}", "" if difference is None else f"{difference:.1e}", *scores)
 
 
 def export(config: ExportConfig, progress: Progress) -> ExportResult:
@@ -62,47 +110,139 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     Returns:
         where it is.
     """
-    from dlcli.core.files import require_writable_parent
-    from dlcli.core.run import read_record
+    from dlcli.core.files import replacing, require_writable_parent
+    from dlcli.core.run import open_finished
+    from dlcli.serving.extras import require_extra
 
-    record = read_record(config.run)
-    out = config.out or config.run / "exports" / config.format
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not config.force:
-            raise SurroundingsError(f"{out} is not empty", hint="Choose another --out, or add --force to replace it")
-        if not (out / "saved_model.pb").is_file():
-            raise SurroundingsError(f"{out} is no export of ours; it is left alone", hint="Choose another --out")
+    for format in config.formats:
+        require_extra(format)
+    record = open_finished(config.run)
+    out = config.place
+    _require_free(out, config)
     require_writable_parent(out)
-    items = _items(config, record) if config.verify else []
+    items = _items(config, record, config.verify) if config.verify else []
+    labelled = _labelled(config, record, progress) if config.verify_data and config.quantize != "none" else None
 
     progress.begin("loading the run")
-    from dlcli.serving.export import export_savedmodel
+    from dlcli.serving.export import SAMPLES
     from dlcli.serving.predictor import Predictor
 
+    samples = _items(config, record, SAMPLES) if config.quantize == "int8" else []
     predictor = Predictor(config.run)
-    progress.begin("exporting and verifying" if items else "exporting")
-    difference = export_savedmodel(predictor, out, verify_with=items)
+    with replacing(out) as temporary:
+        if config.format == "all":
+            temporary.mkdir()
+        done = [
+            _export_one(
+                config,
+                predictor,
+                temporary / format if config.format == "all" else temporary,
+                format,
+                progress,
+                items=items,
+                samples=samples,
+                labelled=labelled,
+            )
+            for format in config.formats
+        ]
+    differences = [one.verified.largest_difference for one in done if one.verified]
     return ExportResult(
-        run=config.run, out=out, format=config.format, verified=len(items), largest_difference=difference
+        run=config.run,
+        out=out,
+        format=config.format,
+        quantize=config.quantize,
+        verified=len(items),
+        largest_difference=max(differences, default=None),
+        artefacts=[_described(one) for one in done],
     )
 
 
-def _items(config: ExportConfig, record: RunRecord) -> list[str]:
-    """Read the items to verify with: spread over the data, not its first ones alone."""
-    path = resolve_input(config.verify_data or Path(record.config["data"]))
-    if not path.exists():
-        raise UsageError(f"--verify needs items, and {path} does not exist", hint="Name some with --verify-data")
+def _export_one(
+    config: ExportConfig,
+    predictor: Predictor,
+    folder: Path,
+    format: str,
+    progress: Progress,
+    *,
+    items: list[str],
+    samples: list[str],
+    labelled: Any,
+) -> Exported:
+    """Write one format, and verify it."""
+    from dlcli.serving.export import check, write
+
+    quantize = config.quantize if format in _QUANTIZED else "none"
+    if quantize != config.quantize:
+        progress.note(f"{format} keeps the run's weights: it is not quantised")
+    progress.begin(f"exporting {format}")
+    card = write(predictor, folder, format=format, quantize=quantize, samples=samples)
+    if items or labelled:
+        progress.begin(f"verifying {format}")
+    return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
+
+
+def _described(one: Exported) -> dict[str, Any]:
+    return {
+        "format": one.card.format,
+        "quantize": one.card.quantize,
+        "file": one.card.file,
+        "bytes": one.size,
+        "largest_difference": one.verified.largest_difference if one.verified else None,
+        "tolerance": one.verified.tolerance if one.verified else None,
+        "accuracy": one.accuracy,
+    }
+
+
+def _require_free(out: Path, config: ExportConfig) -> None:
+    """Raise a `SurroundingsError` unless an artefact can be written at a place."""
+    from dlcli.serving.card import is_export
+
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not config.force:
+        raise SurroundingsError(f"{out} is not empty", hint="Choose another --out, or add --force to replace it")
+    if not is_export(out):
+        raise SurroundingsError(f"{out} is no export of ours; it is left alone", hint="Choose another --out")
+
+
+def _items(config: ExportConfig, record: RunRecord, count: int) -> list[str]:
+    """Read some items, of the training or those to verify with: spread over the data, not its first ones alone."""
+    path = _data(config, record)
     if config.verify_data is None and config.encoding is None and record.domain == "text":
         config = config.model_copy(update={"encoding": record.config["encoding"]})
     items = [item for item, _ in strict(config.unlabelled(record, path))]
     if not items:
         raise DataError(f"{path} has nothing to verify with", hint="Name others with --verify-data")
-    step = max(1, len(items) // config.verify)
-    return items[::step][: config.verify]
+    step = max(1, len(items) // count)
+    return items[::step][:count]
+
+
+def _data(config: ExportConfig, record: RunRecord) -> Path:
+    path = resolve_input(config.verify_data or Path(record.config["data"]))
+    if not path.exists():
+        what = "--verify" if config.verify else "--quantize int8"
+        raise UsageError(f"{what} needs items, and {path} does not exist", hint="Name some with --verify-data")
+    return path
+
+
+def _labelled(config: ExportConfig, record: RunRecord, progress: Progress) -> tuple[list[str], Any]:
+    """Read the items that the change in accuracy is measured on, with their label ids."""
+    from dlcli.core.dataset import label_ids
+
+    path = _data(config, record)
+    rows, _ = config.labelled(record, path, progress)
+    found = [(row.item, row.label) for row in rows]
+    if not found:
+        raise DataError(f"{path} has nothing to verify with", hint="Name others with --verify-data")
+    return [item for item, _ in found], label_ids([label for _, label in found], record.labels, where=str(path))
 
 
 ACTION = Action(
     config=ExportConfig,
     function=export,
-    examples=("dlcli export runs/reviews --format savedmodel --out served/1 --verify 64",),
+    examples=(
+        "dlcli export runs/reviews --format savedmodel --out served/1 --verify 64",
+        "dlcli export runs/reviews --format onnx --out dist --verify 64 && python dist/runner.py 'not bad at all'",
+        "dlcli export runs/photos --format all --quantize int8 --verify 64 --verify-data test-photos/ --out dist",
+    ),
 )

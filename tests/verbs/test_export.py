@@ -78,11 +78,13 @@ def test_plain_tensorflow_gives_the_same_answers(run: Path, served: Path, tmp_pa
 
 
 def test_the_card_says_where_it_comes_from(run: Path, served: Path) -> None:
-    card = json.loads((served / "assets.extra" / "dlcli.json").read_text())
+    card = json.loads((served / "model.json").read_text())
     found = record(run)
     assert card["labels"] == ["neg", "pos"]
-    assert card["data"] == found["data"]
-    assert card["validation"] == found["scores"]
+    assert card["run"]["data"] == found["data"]
+    assert card["run"]["validation"] == found["scores"]
+    assert card["verified"]["items"] == 64
+    assert sorted(card["hashes"]) == sorted(snapshot(served).keys() - {"model.json"})
     assert card["made_by"].startswith("dlcli ")
 
 
@@ -95,30 +97,30 @@ def test_no_text_at_all(served: Path) -> None:
 
 
 def test_the_export_of_another_run_is_caught(run: Path, other_run: Path, tmp_path: Path) -> None:
-    from dlcli.serving.export import export_savedmodel, verify_savedmodel
+    from dlcli.serving.export import write
     from dlcli.serving.predictor import Predictor
+    from dlcli.serving.verify import verify
 
-    export_savedmodel(Predictor(other_run), tmp_path / "other")
-    with pytest.raises(ModelError, match=r"does not answer as the run: .* item \d+ of 6") as caught:
-        verify_savedmodel(Predictor(run), tmp_path / "other", TEXTS)
+    write(Predictor(other_run), tmp_path / "other", format="savedmodel")
+    with pytest.raises(ModelError, match=r"does not answer as the run: .* item \d+ of 6, '") as caught:
+        verify(Predictor(run), tmp_path / "other", TEXTS)
     assert caught.value.exit_code == 4
 
 
 def test_an_export_with_other_labels_is_caught(run: Path, tmp_path: Path) -> None:
-    from dlcli.serving.export import export_savedmodel, verify_savedmodel
+    from dlcli.serving.export import write
     from dlcli.serving.predictor import Predictor
+    from dlcli.serving.verify import verify
 
     swapped = Predictor(run)
     swapped.labels = ["pos", "neg"]
-    export_savedmodel(swapped, tmp_path / "swapped")
-    with pytest.raises(ModelError):
-        verify_savedmodel(Predictor(run), tmp_path / "swapped", TEXTS)
+    write(swapped, tmp_path / "swapped", format="savedmodel")
+    with pytest.raises(ModelError, match="its classes are"):
+        verify(Predictor(run), tmp_path / "swapped", TEXTS)
 
 
 def test_verify_that_fails_is_code_4(dlcli: Command, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlcli.serving import export
-
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setattr("dlcli.serving.verify.tolerance", lambda *_: -1.0)
     outcome = dlcli("export", run, "--out", "served", "--verify", "8")
     assert outcome.code == 4
     assert "does not answer as the run" in outcome.lines[-1]

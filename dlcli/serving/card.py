@@ -1,0 +1,90 @@
+"""`model.json`: what an artefact takes and gives, where it comes from, and the hashes of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dlcli.core.files import hashes, sha256, write_text
+from dlcli.errors import ModelError, UsageError
+
+CARD = "model.json"
+
+Format = Literal["savedmodel", "keras", "litert", "onnx"]
+Quantize = Literal["none", "dynamic", "float16", "int8"]
+FILES: dict[str, str] = {
+    "savedmodel": "saved_model.pb",
+    "keras": "model.keras",
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+}
+"""The formats, and the file of each that holds the model."""
+
+
+class Tensor(BaseModel):
+    """An input of the model: its name in the artefact; None in a shape is any size."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    dtype: str
+    shape: list[int | None]
+
+
+class Card(BaseModel):
+    """The content of `model.json`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    made_by: str
+    format: Format
+    quantize: Quantize
+    file: str
+    domain: Literal["text", "vision"]
+    labels: list[str]
+    outputs: Literal["probabilities", "scores"]
+    inputs: list[Tensor]
+    output: str
+    preprocessing: dict[str, Any]
+    run: dict[str, Any]
+    verified: dict[str, Any] = {}
+    hashes: dict[str, str] = {}
+
+    def write(self, folder: Path) -> None:
+        """Write `model.json`, with the hashes of all that is in the folder now."""
+        names = sorted(path.name for path in folder.iterdir() if path.name != CARD)
+        self.hashes = hashes(folder, *names)
+        write_text(folder / CARD, self.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def read_card(folder: Path) -> Card:
+    """Read `model.json` and check every file that it names.
+
+    Raises:
+        UsageError: there is nothing at `folder`.
+        ModelError: it is no artefact, or from a newer dlcli; a file is missing or was changed.
+    """
+    if not folder.exists():
+        raise UsageError(f"{folder} does not exist", hint="Expected what dlcli export wrote")
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except OSError:
+        raise ModelError(f"{folder} is no export: it has no {CARD}", hint="Expected what dlcli export wrote") from None
+    except ValidationError as error:
+        what = error.errors()[0]["msg"]
+        raise ModelError(f"{folder / CARD} is damaged or from a newer dlcli ({what})", hint="Export it anew") from None
+    for name, expected in card.hashes.items():
+        file = folder / name
+        if not file.is_file():
+            raise ModelError(f"{folder} is damaged: {name} is missing", hint="Export it anew")
+        if sha256(file) != expected:
+            raise ModelError(f"{folder} was changed: {name} is not what was exported", hint="Export it anew")
+    return card
+
+
+def is_export(path: Path) -> bool:
+    """Say whether a folder is an export of ours, or one of several formats."""
+    return (path / CARD).is_file() or any((path / format / CARD).is_file() for format in FILES)
