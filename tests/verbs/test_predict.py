@@ -179,4 +179,4 @@ def test_the_batch_size_changes_no_answer(small_run: Path, small: Path, dlcli: C
     small_batches = read_csv(dlcli("predict", small_run, small, "--proba", "--batch-size", "7").out)
     for one, other in zip(usual, small_batches, strict=True):
         assert one["prediction"] == other["prediction"]
-        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=1e-6)
+        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=3e-6)
