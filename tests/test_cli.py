@@ -340,6 +340,23 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "runs/r d.csv --threshold 0.4",
         {"run": Path("runs/r"), "data": Path("d.csv"), "threshold": 0.4},
     ),
+    "report": (
+        "runs/r d.csv --format html --out page.html --open --force --bootstrap 500 --seed 3 --text-column review"
+        " --label-column stars --encoding cp1252",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "format": "html",
+            "out": Path("page.html"),
+            "open": True,
+            "force": True,
+            "bootstrap": 500,
+            "seed": 3,
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+        },
+    ),
     "compare": (
         "runs/r runs/s --on d.csv --text-column review --label-column stars --encoding cp1252 --bootstrap 500 --seed 3"
         " --plot c.png --force",

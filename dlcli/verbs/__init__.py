@@ -15,6 +15,7 @@ from dlcli.errors import UsageError, nearest
 if TYPE_CHECKING:
     from dlcli.core.progress import Progress
     from dlcli.verbs.shared.result import Result
+    from dlcli.verbs.shared.training import Task
 
 
 class Verb(NamedTuple):
@@ -38,11 +39,13 @@ class Action:
         config: the pydantic model of its settings.
         function: does the job; takes a config and a `Progress`, returns a `Result`.
         examples: command lines for the end of its help.
+        task: how it trains, of a verb that does.
     """
 
     config: type[Any]
     function: Callable[[Any, Progress], Result]
     examples: tuple[str, ...]
+    task: Task | None = None
 
 
 VERBS = (
@@ -57,11 +60,14 @@ VERBS = (
     Verb("ensemble", "Make one run of several: the weighted mean of their answers.", "Train"),
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
+    Verb("report", "Write a report on a run: one page, Markdown, or a model card.", "Judge"),
     Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
+    Verb("reproduce", "Train a run again from its record, and compare the weights.", "Judge"),
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
     Verb("explain", "Show which words or pixels an answer comes from, and how much.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
     Verb("bench", "Measure how fast a run and its exports answer, and their memory.", "Use"),
+    Verb("eject", "Write a run as one short, plain Keras script that gives the same.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("pretrained", "List pretrained bases, fetch their weights, add your own.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),
