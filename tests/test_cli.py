@@ -142,6 +142,14 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "photos --from r --unfreeze 3 --augment light --augment-online",
         {"data": Path("photos"), "from_": Path("r"), "unfreeze": "3", "augment": "light", "augment_online": True},
     ),
+    "eject": (
+        "runs/r train.py --verify --force",
+        {"run": Path("runs/r"), "script": Path("train.py"), "verify": True, "force": True},
+    ),
+    "reproduce": (
+        "runs/r --out again --tolerance 0.01",
+        {"run": Path("runs/r"), "out": Path("again"), "tolerance": 0.01},
+    ),
     "features": (
         "photos f.npz --base shipped --pooling max --no-labels --precision float32 --device cpu --force",
         {
@@ -404,9 +412,11 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "predict": (
-        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
+        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --batch-size 64"
+        " --force",
         {
             "run": Path("runs/r"),
+            "batch_size": 64,
             "data": Path("d.csv"),
             "text_column": "review",
             "encoding": "cp1252",
@@ -436,7 +446,27 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "encoding": "cp1252",
         },
     ),
-    "inspect": ("runs/r", {"run": Path("runs/r")}),
+    "inspect": (
+        "runs/r --layers --weights a,b --activations a.png --of c --visualise d --steps 5 --seed 3 --top-activating e"
+        " --data d.csv --top 4 --filters 0-2,9 --graph g.svg --out o --force",
+        {
+            "run": Path("runs/r"),
+            "layers": True,
+            "weights": ("a", "b"),
+            "activations": Path("a.png"),
+            "of": ("c",),
+            "visualise": "d",
+            "steps": 5,
+            "seed": 3,
+            "top_activating": "e",
+            "data": Path("d.csv"),
+            "top": 4,
+            "filters": (0, 1, 2, 9),
+            "graph": Path("g.svg"),
+            "out": Path("o"),
+            "force": True,
+        },
+    ),
     "doctor": ("", {}),
     "data": (
         "fetch imdb mine --mirror https://host/pub --force",

@@ -54,7 +54,7 @@ def write(
         its card, which is written as `model.json`.
 
     Raises:
-        UsageError: the model cannot be had in that form.
+        UsageError: the format cannot be quantised.
         ModelError: a converter gave up.
     """
     folder.mkdir()

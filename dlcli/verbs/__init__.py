@@ -61,7 +61,7 @@ VERBS = (
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("report", "Write a report on a run: one page, Markdown, or a model card.", "Judge"),
-    Verb("inspect", "Show what a run was trained on, how, and with which scores.", "Judge"),
+    Verb("inspect", "Show what a run is, and what is in it: layers, weights, filters.", "Judge"),
     Verb("reproduce", "Train a run again from its record, and compare the weights.", "Judge"),
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
     Verb("explain", "Show which words or pixels an answer comes from, and how much.", "Use"),

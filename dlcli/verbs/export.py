@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -134,6 +132,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
 
     def one(format: str, folder: Path) -> Exported:
         quantize = config.quantize if format in QUANTIZED else "none"
+        if quantize != config.quantize:
+            progress.note(f"{format} keeps the run's weights: it is not quantised")
         progress.begin(f"exporting {format}")
         card = write(predictor, folder, format=format, quantize=quantize, samples=samples)
         if items or labelled:
@@ -141,11 +141,9 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
 
     with replacing(out) as temporary:
-        if config.format != "all":
-            done = [one(config.format, temporary)]
-        else:
+        if config.format == "all":
             temporary.mkdir()
-            done = list(_each(config, temporary, one, progress))
+        done = [one(format, temporary / format if config.format == "all" else temporary) for format in config.formats]
     differences = [one.verified.largest_difference for one in done if one.verified]
     return ExportResult(
         run=config.run,
@@ -156,20 +154,6 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         largest_difference=max(differences, default=None),
         artefacts=[_described(one) for one in done],
     )
-
-
-def _each(
-    config: ExportConfig, folder: Path, one: Callable[[str, Path], Exported], progress: Progress
-) -> Iterator[Exported]:
-    """Export in all formats that the model can be had in."""
-    for format in config.formats:
-        if config.quantize != "none" and format not in QUANTIZED:
-            progress.note(f"{format} keeps the run's weights: it is not quantised")
-        try:
-            yield one(format, folder / format)
-        except UsageError as error:
-            progress.warn(f"there is no {format}: {error}")
-            shutil.rmtree(folder / format)
 
 
 def _described(one: Exported) -> dict[str, Any]:
