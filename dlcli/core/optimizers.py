@@ -17,7 +17,7 @@ import numpy as np
 from dlcli.core.backend import keras, tf
 from dlcli.core.training_config import OptimizerConfig, TrainingConfig, require_layer_names
 
-_KERAS: dict[str, Any] = {
+KERAS_OPTIMIZERS: dict[str, Any] = {
     "sgd": keras.optimizers.SGD,
     "rmsprop": keras.optimizers.RMSprop,
     "adagrad": keras.optimizers.Adagrad,
@@ -29,7 +29,7 @@ _KERAS: dict[str, Any] = {
     "nadam": keras.optimizers.Nadam,
     "lion": keras.optimizers.Lion,
 }
-_OWN_SETTINGS = ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "amsgrad")
+OWN_SETTINGS = ("momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "amsgrad")
 
 
 def make_optimizer(config: TrainingConfig, model: keras.Model, *, waits: Mapping[str, int] | None = None) -> Any:
@@ -47,7 +47,7 @@ def make_optimizer(config: TrainingConfig, model: keras.Model, *, waits: Mapping
         UsageError: `layer_lr` names a layer that the model does not have.
     """
     factors = layer_factors(config, model)
-    settings = {name: getattr(config, name) for name in _OWN_SETTINGS}
+    settings = {name: getattr(config, name) for name in OWN_SETTINGS}
     # A beta of 0 is a setting, though Python holds it equal to False.
     given = {name: value for name, value in settings.items() if value is not None and value is not False}
     optimizer = _class(config.optimizer)(
@@ -87,7 +87,7 @@ def _layer_names(model: keras.Model) -> dict[int, str]:
 @functools.cache
 def _class(name: str) -> Any:
     """Return a Keras optimizer's class with the core's additions."""
-    return type(f"Core{_KERAS[name].__name__}", (_Additions, _KERAS[name]), {})
+    return type(f"Core{KERAS_OPTIMIZERS[name].__name__}", (_Additions, KERAS_OPTIMIZERS[name]), {})
 
 
 class _Additions:

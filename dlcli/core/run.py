@@ -305,23 +305,38 @@ def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
         before = RunRecord.model_validate_json((path / RECORD).read_bytes())
         if before.status == "finished":
             raise UsageError(f"{path} is finished already")
-        for origin, what in (("start", "the run"), ("base", "the base")):
-            if before.data.get(origin) != record.data.get(origin):
-                changed = f"{what} that {path} started from has changed since"
-                raise UsageError(changed, hint="Put it back, or train anew")
-        if before.data != record.data:
-            then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
-            raise UsageError(
-                f"the data has changed since {path} was started: {then} then, {now} with other content now",
-                hint="Put the old data back, or train anew",
-            )
-        if before.machine != record.machine:
-            then, now = (json.dumps(machine) for machine in (before.machine, record.machine))
-            progress.warn(f"begun on another machine or versions, so the weights may differ: {then}, now {now}")
+        require_same_origin(path, before, record, progress)
         before.pid = os.getpid()
         with _written_by(Run(path, before)) as run:
             run.resume()
             yield run
+
+
+def require_same_origin(path: Path, before: RunRecord, record: RunRecord, progress: Progress) -> None:
+    """Find out whether what a run began with is still there.
+
+    Args:
+        path: the run.
+        before: its record.
+        record: the `run.json` that a new run with the same settings would have.
+        progress: warned when the machine or a version is not the one of the beginning.
+
+    Raises:
+        UsageError: the data, the base, or the run that it started from has changed.
+    """
+    for origin, what in (("start", "the run"), ("base", "the base")):
+        if before.data.get(origin) != record.data.get(origin):
+            changed = f"{what} that {path} started from has changed since"
+            raise UsageError(changed, hint="Put it back, or train anew")
+    if before.data != record.data:
+        then, now = (f"{d['training']:,} + {d['validation']:,} items" for d in (before.data, record.data))
+        raise UsageError(
+            f"the data has changed since {path} was started: {then} then, {now} with other content now",
+            hint="Put the old data back, or train anew",
+        )
+    if before.machine != record.machine:
+        then, now = (json.dumps(machine) for machine in (before.machine, record.machine))
+        progress.warn(f"begun on another machine or versions, so the weights may differ: {then}, now {now}")
 
 
 @contextlib.contextmanager

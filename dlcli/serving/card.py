@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ FILES: dict[str, str] = {
     "onnx": "model.onnx",
 }
 """The formats, and the file of each that holds the model."""
+QUANTIZED = ("litert", "onnx")
+"""The formats that can be quantised; the others keep the run's weights."""
 
 
 class Tensor(BaseModel):
@@ -86,5 +89,11 @@ def read_card(folder: Path) -> Card:
 
 
 def is_export(path: Path) -> bool:
-    """Say whether a folder is an export of ours, or one of several formats."""
-    return (path / CARD).is_file() or any((path / format / CARD).is_file() for format in FILES)
+    """Say whether a folder is an export of ours, or holds nothing but some, a folder a format."""
+    if (path / CARD).is_file():
+        try:
+            return bool(json.loads((path / CARD).read_bytes())["made_by"].startswith("dlcli "))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+    children = list(path.iterdir()) if path.is_dir() else []
+    return bool(children) and all(child.name in FILES and is_export(child) for child in children)

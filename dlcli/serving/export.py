@@ -15,16 +15,12 @@ from dlcli.core.backend import tf
 from dlcli.errors import UsageError
 from dlcli.serving import preprocessing, runner
 from dlcli.serving.artefacts import Artefact
-from dlcli.serving.card import FILES, Card, Tensor
+from dlcli.serving.card import FILES, QUANTIZED, Card, Tensor
 from dlcli.serving.formats import conversion, keras_file, litert, onnx, savedmodel
 from dlcli.serving.predictor import Predictor
 from dlcli.serving.verify import Verified, verify
 
 RUNNER = "runner.py"
-QUANTIZED = ("litert", "onnx")
-"""The formats that can be quantised; the others keep the run's weights."""
-# Items whose activations say which numbers eight bits stand for; beyond a few hundred nothing changes.
-SAMPLES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +54,7 @@ def write(
         its card, which is written as `model.json`.
 
     Raises:
-        UsageError: the model cannot be had in that form.
+        UsageError: the format cannot be quantised.
         ModelError: a converter gave up.
     """
     folder.mkdir()

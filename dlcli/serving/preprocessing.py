@@ -83,9 +83,10 @@ def _characters(*, accents: bool) -> dict[str, Any]:
         accents: whether the table of letters without their accents is wanted: a fifth of a megabyte.
 
     Returns:
-        `word`, `number` and `mark`: the characters of words (letters, marks, digits, underscore), of numbers and
-        accents, as a regular expression has them in brackets; `lower`: those beyond ASCII that have another form in
-        lower case; `plain`: what becomes of a letter without its accents, for those that change.
+        as a regular expression has them in brackets: `word`, `number` and `mark`, the characters of words (letters,
+        marks, digits, underscore), of numbers and accents; `cased` and `ignorable`, by which a sigma is seen to end a
+        word (the Unicode Standard, 3.13, Final_Sigma). `lower`: the characters beyond ASCII that have another form in
+        lower case. `plain`: what becomes of a letter without its accents, for those that change.
     """
     found = dict(_classes())
     return found | {"plain": letters_without_accents()} if accents else found
@@ -93,18 +94,31 @@ def _characters(*, accents: bool) -> dict[str, Any]:
 
 @functools.cache
 def _classes() -> dict[str, str]:
-    codes = np.array([*range(0xD800), *range(0xE000, 0x110000)])
+    codes = np.array([*range(1, 0xD800), *range(0xE000, 0x110000)])
     characters = tf.constant([chr(code) for code in codes])
+
+    def lowered(before: str, behind: str = "") -> np.ndarray[Any, Any]:
+        return np.asarray(tf.strings.lower(before + characters + behind, encoding="utf-8").numpy())
+
+    def ends_word(before: str) -> np.ndarray[Any, Any]:
+        """Say behind which characters a sigma has the form that it has at the end of a word."""
+        return np.array([text.endswith("ς".encode()) for text in lowered(before, "Σ")])
+
     classes = {"word": r"[\p{L}\p{M}\p{N}_]", "number": r"\p{N}", "mark": r"\p{M}"}
-    found = {
-        name: _ranges(codes[tf.strings.regex_full_match(characters, expression).numpy()])
-        for name, expression in classes.items()
-    }
-    changed = tf.strings.lower(characters, encoding="utf-8").numpy() != characters.numpy()
-    return found | {"lower": "".join(chr(code) for code in codes[changed] if code > 0x7F)}
+    kinds = {name: tf.strings.regex_full_match(characters, rule).numpy() for name, rule in classes.items()}
+    kinds["cased"] = ends_word("")
+    kinds["ignorable"] = ends_word("a") & ~kinds["cased"]
+    changed = codes[lowered("") != characters.numpy()]
+    found = {name: _ranges(codes[kind]) for name, kind in kinds.items()}
+    return found | {"lower": "".join(chr(code) for code in changed if code > 0x7F)}
 
 
 def _ranges(codes: np.ndarray[Any, Any]) -> str:
     """Return ascending numbers of characters as ranges: `0-9A-Z_a-z`."""
     groups = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1)
-    return "".join(chr(group[0]) if len(group) == 1 else f"{chr(group[0])}-{chr(group[-1])}" for group in groups)
+    ends = [(_escaped(group[0]), _escaped(group[-1])) for group in groups]
+    return "".join(first if first == last else f"{first}-{last}" for first, last in ends)
+
+
+def _escaped(code: int) -> str:
+    return f"\\{chr(code)}" if chr(code) in "\\]^-[" else chr(code)

@@ -87,7 +87,7 @@ class Texts:
         self._stands_for = _words(folder / settings["words"]) if settings["words"] else {}
         # Python's tables of Unicode may be newer or older than those that the model was trained with.
         characters = json.loads((folder / settings["characters"]).read_text(encoding="utf-8"))
-        self._lowered = frozenset(characters.get("lower", ""))
+        self._lowered = frozenset(characters["lower"])
         self._plain = characters.get("plain", {})
         word, mark = characters["word"], characters["mark"]
         drop = settings["punctuation"] == "drop"
@@ -100,6 +100,8 @@ class Texts:
         if settings["analyzer"] == "char":
             self._splitting.append((re.compile(f"([^{_SPACE}][{mark}]*)"), r"\1 "))
         self._number = re.compile(f"[{characters['number']}]+")
+        cased, ignorable = characters["cased"], characters["ignorable"]
+        self._last_sigma = re.compile(f"([{cased}][{ignorable}]*)Σ(?![{ignorable}]*[{cased}])")
         self._mark_alone = re.compile(f"[^{word}]")
 
     def arrays(self, texts: Sequence[str]) -> list[Any]:
@@ -171,9 +173,8 @@ class Texts:
             return text.lower()
         for upper, lower in _LOWER_FIRST:
             text = text.replace(upper, lower)
-        # Character by character, as the form of a sigma depends on its place.
-        pairs = zip(text, text.lower(), strict=True)
-        return "".join([lower if upper.isascii() or upper in self._lowered else upper for upper, lower in pairs])
+        text = self._last_sigma.sub(r"\1ς", text)
+        return "".join([letter.lower() if letter.isascii() or letter in self._lowered else letter for letter in text])
 
 
 class Vocabulary:
@@ -244,7 +245,12 @@ class Pictures:
         """Return pixels, uint8 (pictures, height, width, channels), of paths or of encoded bytes."""
         found = np.zeros((len(pictures), self.height, self.width, self.channels), np.uint8)
         for place, picture in enumerate(pictures):
-            found[place] = self.pixels(picture if isinstance(picture, bytes) else Path(picture).read_bytes())
+            data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+            try:
+                found[place] = self.pixels(data)
+            except (OSError, ValueError, SyntaxError, EOFError) as error:
+                name = f"picture {place + 1}" if isinstance(picture, bytes) else picture
+                raise ValueError(f"{name} cannot be decoded ({error})") from error
         return [found]
 
     def pixels(self, data: bytes) -> Any:
@@ -285,7 +291,7 @@ def _decoded(data: bytes, wanted: Pictures) -> Any:
     """Decode with Pillow: uint8 (height, width, 1 to 4 channels)."""
     from PIL import Image
 
-    image: Any = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "MPO"))
+    image: Any = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB"))
     if not 0 < image.width * image.height <= _MAX_PIXELS:
         raise ValueError("a size of 0, or too many pixels")
     kind = image.format
@@ -436,15 +442,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     items = given.items + (_read_lines(given.lines) if given.lines else [])
     if not items:
         parser.error("expected a text or the path of a picture, or --lines FILE")
-    runner = Runner(Path(__file__).resolve().parent, batch_size=given.batch_size)
-    outputs = runner.outputs(items)
+    try:
+        runner = Runner(Path(__file__).resolve().parent, batch_size=given.batch_size)
+        outputs = runner.outputs(items)
+    except ImportError as error:
+        parser.exit(2, f"{parser.prog}: {error}; install it with pip\n")
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     best = [runner.labels[place] for place in outputs.argmax(axis=1)]
     if given.json:
         rows = [{"item": i, "label": b, "outputs": o.tolist()} for i, b, o in zip(items, best, outputs, strict=True)]
         print(json.dumps({"schema": 1, "labels": runner.labels, "outputs": runner.card["outputs"], "items": rows}))
     else:
         for item, label, row in zip(items, best, outputs, strict=True):
-            print(f"{label}\t{row.max():.4f}\t{' '.join(item.split())}")
+            shown = "".join([character if character.isprintable() else " " for character in item])
+            print(f"{label}\t{row.max():.4f}\t{shown}")
 
 
 def _read_lines(path: str) -> list[str]:

@@ -18,6 +18,8 @@ ops = keras.ops
 
 EMBEDDING = "embedding"
 """Name of the table of n-grams."""
+NGRAM_WEIGHTS = "ngram_weights"
+"""Name of the layer that weighs n-grams by what they say about the classes."""
 
 # Beyond this many classes an n-gram's embedding is smaller than one weight a class.
 _MAX_EMBEDDING = 64
@@ -98,7 +100,7 @@ class BagEmbedding(keras.layers.Layer):  # type: ignore[misc]
         activation: what is applied at the end; None for nothing.
         l1: penalty on the size of the table's numbers.
         l2: penalty on their squares.
-        initializer: of the table; zeros when None.
+        initializer: of the table.
 
     Input: int32 (batch, length) ids, 0 for padding, and float (batch, length) values, 0 there. Output: (batch, dim).
     """
@@ -112,7 +114,7 @@ class BagEmbedding(keras.layers.Layer):  # type: ignore[misc]
         activation: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
-        initializer: Any = None,
+        initializer: Any = "zeros",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -122,35 +124,37 @@ class BagEmbedding(keras.layers.Layer):  # type: ignore[misc]
         self.activation = keras.activations.get(activation)
         self.l1 = l1
         self.l2 = l2
-        self._initializer = initializer or "zeros"
+        self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
         """Make the table and the bias."""
         self.table = self.add_weight(
             name="table",
             shape=(self.vocabulary_size + 1, self.dim),
-            initializer=self._initializer,
+            initializer=self.initializer,
             regularizer=penalty(self.l1, self.l2),
         )
-        self.bias_weights = self.add_weight(name="bias", shape=(self.dim,), initializer="zeros") if self.bias else None
+        if self.bias:
+            self.bias_weights = self.add_weight(name="bias", shape=(self.dim,), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
         """Embed a batch of texts."""
         ids, values = inputs
         table = ops.take(self.table, ids, axis=0)
         outputs = ops.einsum("bl,bld->bd", ops.cast(values, table.dtype), table)
-        return self.activation(outputs if self.bias_weights is None else outputs + self.bias_weights)
+        return self.activation(outputs + self.bias_weights if self.bias else outputs)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         """Return (batch, dim)."""
         return (input_shape[0][0], self.dim)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments, less first values, which are saved as weights."""
+        """Return the arguments."""
         config: dict[str, Any] = super().get_config()
         own = {
             "vocabulary_size": self.vocabulary_size,
             "dim": self.dim,
+            "initializer": keras.initializers.serialize(self.initializer),
             "bias": self.bias,
             "activation": keras.activations.serialize(self.activation),
             "l1": self.l1,
@@ -200,7 +204,7 @@ def ngram(
     weights = naive_bayes_weights(texts, labels, vocabulary_size=vocabulary_size, classes=classes)
     ids = keras.Input((None,), dtype="int32", name="ids")
     values = NgramWeights(
-        vocabulary_size, dropout=config.ngram_dropout, seed=seed, weights=weights, name="ngram_weights"
+        vocabulary_size, dropout=config.ngram_dropout, seed=seed, weights=weights, name=NGRAM_WEIGHTS
     )(ids)
     first = config.initializer or (None if linear else "random_uniform")
     embedding = BagEmbedding(
@@ -208,7 +212,7 @@ def ngram(
         config.embedding_dim or ((1 if classes == 2 else min(classes, _MAX_EMBEDDING)) if linear else _MAX_EMBEDDING),
         l1=config.l1,
         l2=config.l2,
-        initializer=initializer(first, seed=seed + 1) if first else None,
+        initializer=initializer(first, seed=seed + 1) if first else "zeros",
         name=EMBEDDING,
     )([ids, values])
     outputs = head(
@@ -246,7 +250,7 @@ def bow(
         activation=output,
         l1=config.l1,
         l2=config.l2,
-        initializer=initializer(config.initializer, seed=seed + 1) if config.initializer else None,
+        initializer=initializer(config.initializer, seed=seed + 1) if config.initializer else "zeros",
         dtype="float32",
         name=HEAD,
     )([ids, values])

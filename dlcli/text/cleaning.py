@@ -20,8 +20,8 @@ from dlcli.text.normalise import HTML
 from dlcli.text.words import DROPPED, WordTable
 
 # White space that TensorFlow's split does not know; NUL, at which its lower-casing would stop.
-_SPACES = r"[\x{00}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200B}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]"
-_URL = r"(?i)\b(?:https?://|www\.)[^\s<>\"]+"
+SPACES = r"[\x{00}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200B}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}]"
+URL = r"(?i)\b(?:https?://|www\.)[^\s<>\"]+"
 _WORD = r"\p{L}\p{M}\p{N}_"
 _LOCALE_LETTERS = (("İ", "i̇"), ("Ì", "ì"), ("Í", "í"), ("Ĩ", "ĩ"))
 _FINGERPRINTS = 2**63 - 1
@@ -75,11 +75,11 @@ class Cleaner(tf.Module):  # type: ignore[misc]
         """
         config = self.config
         if config.strip_html:
-            texts = tf.strings.regex_replace(texts, f"{HTML}|{_SPACES}", " ")
+            texts = tf.strings.regex_replace(texts, f"{HTML}|{SPACES}", " ")
         else:
-            texts = tf.strings.regex_replace(texts, _SPACES, " ")
+            texts = tf.strings.regex_replace(texts, SPACES, " ")
         if config.strip_urls:
-            texts = tf.strings.regex_replace(texts, _URL, " ")
+            texts = tf.strings.regex_replace(texts, URL, " ")
         if config.lowercase:
             # Lower-casing beyond ASCII follows the machine's locale: in Turkish "I" would lose its dot. So the letters
             # that locales treat in ways of their own are done first.

@@ -15,6 +15,7 @@ from dlcli.errors import UsageError, nearest
 if TYPE_CHECKING:
     from dlcli.core.progress import Progress
     from dlcli.verbs.shared.result import Result
+    from dlcli.verbs.shared.training import Task
 
 
 class Verb(NamedTuple):
@@ -38,11 +39,13 @@ class Action:
         config: the pydantic model of its settings.
         function: does the job; takes a config and a `Progress`, returns a `Result`.
         examples: command lines for the end of its help.
+        task: how it trains, of a verb that does.
     """
 
     config: type[Any]
     function: Callable[[Any, Progress], Result]
     examples: tuple[str, ...]
+    task: Task | None = None
 
 
 VERBS = (
@@ -58,8 +61,10 @@ VERBS = (
     Verb("evaluate", "Score a run on labelled data; a gate for CI.", "Judge"),
     Verb("compare", "Compare runs: settings that differ, scores, paired tests.", "Judge"),
     Verb("inspect", "Show what a run is, and what is in it: layers, weights, filters.", "Judge"),
+    Verb("reproduce", "Train a run again from its record, and compare the weights.", "Judge"),
     Verb("predict", "Classify texts or pictures: a table, a folder, stdin or a few.", "Use"),
     Verb("export", "Write a run as an artefact that needs no dlcli, and verify it.", "Use"),
+    Verb("eject", "Write a run as one short, plain Keras script that gives the same.", "Use"),
     Verb("data", "List data sets, fetch them, and say where they are.", "Automate"),
     Verb("pretrained", "List pretrained bases, fetch their weights, add your own.", "Automate"),
     Verb("run", "Run a recipe: several verbs, from one TOML file.", "Automate"),

@@ -12,6 +12,7 @@ from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
+from dlcli.serving.card import FILES, QUANTIZED, Quantize, is_export
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
@@ -19,10 +20,9 @@ from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
     from dlcli.serving.export import Exported
-    from dlcli.serving.predictor import Predictor
 
-_ALL = ("savedmodel", "keras", "litert", "onnx")
-_QUANTIZED = ("litert", "onnx")
+# Training items whose activations say which numbers eight bits stand for; beyond a few hundred little changes.
+_SAMPLES = 200
 
 
 class ExportConfig(TrainedLabelledConfig):
@@ -36,7 +36,7 @@ class ExportConfig(TrainedLabelledConfig):
         "The artefact: a TensorFlow SavedModel that takes raw text, or the bytes of picture files; or a Keras, LiteRT "
         "or ONNX file that takes ids or pixels, with a small runner that makes them; all of them in folders.",
     )
-    quantize: Literal["none", "dynamic", "float16", "int8"] = option(
+    quantize: Quantize = option(
         "none",
         "For litert and onnx: weights of 8 bits (dynamic) or 16 bits (float16), or all of 8 bits (int8), with ranges "
         "taken from training items.",
@@ -53,14 +53,14 @@ class ExportConfig(TrainedLabelledConfig):
 
     @model_validator(mode="after")
     def _quantizable(self) -> ExportConfig:
-        if self.quantize != "none" and self.format not in (*_QUANTIZED, "all"):
+        if self.quantize != "none" and self.format not in (*QUANTIZED, "all"):
             raise ValueError(f"--quantize {self.quantize} goes with --format litert, onnx or all, not {self.format}")
         return self
 
     @property
     def formats(self) -> tuple[str, ...]:
         """The formats that are written."""
-        return _ALL if self.format == "all" else (self.format,)
+        return tuple(FILES) if self.format == "all" else (self.format,)
 
     @property
     def place(self) -> Path:
@@ -120,31 +120,30 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     out = config.place
     _require_free(out, config)
     require_writable_parent(out)
-    items = _items(config, record, config.verify) if config.verify else []
+    items = _items(config, record, count=config.verify, training=False) if config.verify else []
     labelled = _labelled(config, record, progress) if config.verify_data and config.quantize != "none" else None
+    samples = _items(config, record, count=_SAMPLES, training=True) if config.quantize == "int8" else []
 
     progress.begin("loading the run")
-    from dlcli.serving.export import SAMPLES
+    from dlcli.serving.export import check, write
     from dlcli.serving.predictor import Predictor
 
-    samples = _items(config, record, SAMPLES) if config.quantize == "int8" else []
     predictor = Predictor(config.run)
+
+    def one(format: str, folder: Path) -> Exported:
+        quantize = config.quantize if format in QUANTIZED else "none"
+        if quantize != config.quantize:
+            progress.note(f"{format} keeps the run's weights: it is not quantised")
+        progress.begin(f"exporting {format}")
+        card = write(predictor, folder, format=format, quantize=quantize, samples=samples)
+        if items or labelled:
+            progress.begin(f"verifying {format}")
+        return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
+
     with replacing(out) as temporary:
         if config.format == "all":
             temporary.mkdir()
-        done = [
-            _export_one(
-                config,
-                predictor,
-                temporary / format if config.format == "all" else temporary,
-                format,
-                progress,
-                items=items,
-                samples=samples,
-                labelled=labelled,
-            )
-            for format in config.formats
-        ]
+        done = [one(format, temporary / format if config.format == "all" else temporary) for format in config.formats]
     differences = [one.verified.largest_difference for one in done if one.verified]
     return ExportResult(
         run=config.run,
@@ -155,30 +154,6 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         largest_difference=max(differences, default=None),
         artefacts=[_described(one) for one in done],
     )
-
-
-def _export_one(
-    config: ExportConfig,
-    predictor: Predictor,
-    folder: Path,
-    format: str,
-    progress: Progress,
-    *,
-    items: list[str],
-    samples: list[str],
-    labelled: Any,
-) -> Exported:
-    """Write one format, and verify it."""
-    from dlcli.serving.export import check, write
-
-    quantize = config.quantize if format in _QUANTIZED else "none"
-    if quantize != config.quantize:
-        progress.note(f"{format} keeps the run's weights: it is not quantised")
-    progress.begin(f"exporting {format}")
-    card = write(predictor, folder, format=format, quantize=quantize, samples=samples)
-    if items or labelled:
-        progress.begin(f"verifying {format}")
-    return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
 
 
 def _described(one: Exported) -> dict[str, Any]:
@@ -195,8 +170,6 @@ def _described(one: Exported) -> dict[str, Any]:
 
 def _require_free(out: Path, config: ExportConfig) -> None:
     """Raise a `SurroundingsError` unless an artefact can be written at a place."""
-    from dlcli.serving.card import is_export
-
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not config.force:
@@ -205,10 +178,17 @@ def _require_free(out: Path, config: ExportConfig) -> None:
         raise SurroundingsError(f"{out} is no export of ours; it is left alone", hint="Choose another --out")
 
 
-def _items(config: ExportConfig, record: RunRecord, count: int) -> list[str]:
-    """Read some items, of the training or those to verify with: spread over the data, not its first ones alone."""
-    path = _data(config, record)
-    if config.verify_data is None and config.encoding is None and record.domain == "text":
+def _items(config: ExportConfig, record: RunRecord, *, count: int, training: bool) -> list[str]:
+    """Read some items: spread over the data, not its first ones alone.
+
+    Args:
+        config: the settings.
+        record: of the run.
+        count: how many.
+        training: whether they are the run's own training data, whatever `--verify-data` says.
+    """
+    path = _data(config, record, training=training)
+    if (training or config.verify_data is None) and config.encoding is None and record.domain == "text":
         config = config.model_copy(update={"encoding": record.config["encoding"]})
     items = [item for item, _ in strict(config.unlabelled(record, path))]
     if not items:
@@ -217,11 +197,14 @@ def _items(config: ExportConfig, record: RunRecord, count: int) -> list[str]:
     return items[::step][:count]
 
 
-def _data(config: ExportConfig, record: RunRecord) -> Path:
-    path = resolve_input(config.verify_data or Path(record.config["data"]))
+def _data(config: ExportConfig, record: RunRecord, *, training: bool) -> Path:
+    named = None if training else config.verify_data
+    path = resolve_input(named or Path(record.config["data"]))
+    if not path.exists() and training:
+        problem = f"--quantize int8 takes the ranges of activations from training items, and {path} does not exist"
+        raise UsageError(problem, hint="Put the data back, or take --quantize dynamic")
     if not path.exists():
-        what = "--verify" if config.verify else "--quantize int8"
-        raise UsageError(f"{what} needs items, and {path} does not exist", hint="Name some with --verify-data")
+        raise UsageError(f"--verify needs items, and {path} does not exist", hint="Name some with --verify-data")
     return path
 
 
@@ -229,7 +212,7 @@ def _labelled(config: ExportConfig, record: RunRecord, progress: Progress) -> tu
     """Read the items that the change in accuracy is measured on, with their label ids."""
     from dlcli.core.dataset import label_ids
 
-    path = _data(config, record)
+    path = _data(config, record, training=False)
     rows, _ = config.labelled(record, path, progress)
     found = [(row.item, row.label) for row in rows]
     if not found:

@@ -181,6 +181,7 @@ _TASK = Task(
 ACTION = Action(
     config=FinetuneConfig,
     function=finetune,
+    task=_TASK,
     examples=(
         "dlcli finetune sample_data/shapes --base shipped --out runs/shapes",
         "dlcli finetune photos/ --base vgg16 --freeze-base --out runs/photos",

@@ -143,6 +143,7 @@ _TASK = Task(
 ACTION = Action(
     config=TrainImageConfig,
     function=train_image,
+    task=_TASK,
     examples=(
         "dlcli train-image sample_data/shapes --out runs/shapes",
         "dlcli train-image photos/ --model cnn --image-size 150 --augment book --out runs/photos",

@@ -126,6 +126,7 @@ _TASK = Task(
 ACTION = Action(
     config=TrainTextConfig,
     function=train_text,
+    task=_TASK,
     examples=(
         "dlcli train-text sample_data/reviews.csv --ngrams 2 --out runs/reviews",
         "dlcli train-text reviews.csv --optimizer sgd --momentum 0.9 --nesterov --schedule cosine --warmup 0.1",

@@ -14,6 +14,9 @@ layers = keras.layers
 FEATURES = "features"
 """Name of the layer that turns the base's feature maps into a row: what is below it is the base, the rest the head."""
 
+BEFORE_BASE = ("pixels", "preprocess", "subtract_means", "upsample")
+"""Names of the layers that make bytes ready for a base."""
+
 # What keras.applications.imagenet_utils does to bytes: `caffe` as the VGGs were trained in Caffe (Simonyan & Zisserman
 # 2015), `torch` as PyTorch's pretrained networks were.
 _CAFFE_MEANS = (103.939, 116.779, 123.68)

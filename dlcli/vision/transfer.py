@@ -29,7 +29,7 @@ layers = keras.layers
 # Changed copies of each picture whose features are kept, where nobody says how many.
 _COPIES = 4
 # Names of layers before the base and on top of it.
-_TAKEN = ("pixels", "preprocess", "subtract_means", "upsample", FEATURES, HEAD)
+_TAKEN = (*networks.BEFORE_BASE, FEATURES, HEAD)
 
 
 class TransferDomain:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 import inspect
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -13,7 +12,6 @@ from typing import Any
 
 from dlcli.core.backend import keras
 from dlcli.core.files import write_text
-from dlcli.core.run import MODEL
 from dlcli.serving.card import FILES, Tensor
 from dlcli.serving.predictor import Predictor
 
@@ -39,12 +37,12 @@ ops = keras.ops
 
 
 def write(predictor: Predictor, folder: Path) -> tuple[list[Tensor], str]:
-    """Write `model.keras` as the run has it, and `layers.py` where it has layers of ours.
+    """Write `model.keras`, without what only a resumed training needs, and `layers.py` where it has layers of ours.
 
     Returns:
         the inputs, and the name of the output.
     """
-    shutil.copyfile(predictor.path / MODEL, folder / FILES["keras"])
+    predictor.model.save(folder / FILES["keras"])
     if names := sorted(set(_registered(keras.saving.serialize_keras_object(predictor.model)))):
         write_text(folder / LAYERS, _source(names))
     inputs = predictor.model.inputs
@@ -54,10 +52,9 @@ def write(predictor: Predictor, folder: Path) -> tuple[list[Tensor], str]:
 
 def _registered(config: Any) -> Iterator[str]:
     """Yield the names under which Keras knows our layers and functions in a model's config."""
-    if isinstance(config, dict):
-        name = config.get("registered_name")
-        if isinstance(name, str) and name.startswith("dlcli>"):
-            yield name
+    if isinstance(config, str) and config.startswith("dlcli>"):
+        yield config
+    elif isinstance(config, dict):
         for value in config.values():
             yield from _registered(value)
     elif isinstance(config, list | tuple):

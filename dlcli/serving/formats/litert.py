@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dlcli.core.backend import keras, tf
 from dlcli.core.quiet import quiet_libraries
-from dlcli.errors import ModelError, UsageError
+from dlcli.errors import ModelError
 from dlcli.serving.card import Tensor
 from dlcli.serving.formats.conversion import as_function, is_recurrent, signature
 
@@ -32,17 +33,9 @@ def write(
         the inputs, in the order of the model's, and the name of the output.
 
     Raises:
-        UsageError: the model cannot be quantised so.
         ModelError: the converter gave up.
     """
-    recurrent = is_recurrent(model)
-    if quantize == "int8" and recurrent:
-        raise UsageError(
-            f"--quantize int8 does not go with --format litert and the model {model.name}: the converter finds no "
-            "ranges inside a loop",
-            hint="Take --quantize dynamic, or --format onnx",
-        )
-    specs = signature(model, batch=1 if recurrent else None)
+    specs = signature(model, batch=1 if is_recurrent(model) else None)
     function = as_function(model, specs, outputs=outputs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], function)
     if quantize != "none":
@@ -51,7 +44,7 @@ def write(
         converter.target_spec.supported_types = [tf.float16]
     if quantize == "int8":
         converter.representative_dataset = lambda: iter(samples)
-    with quiet_libraries():
+    with quiet_libraries(), warnings.catch_warnings(action="ignore"):
         try:
             content = converter.convert()
         except Exception as error:

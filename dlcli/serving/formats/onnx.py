@@ -43,6 +43,8 @@ def write(
                 _quantised(
                     path, [dict(zip(names, sample, strict=True)) for sample in samples], static=quantize == "int8"
                 )
+        except OSError:
+            raise
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ModelError(f"the model {model.name} cannot be converted to ONNX ({reason})") from error

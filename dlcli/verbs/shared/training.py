@@ -14,6 +14,7 @@ from dlcli.core.config import Config, RunConfig, flag
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
+from dlcli.verbs import find_verb
 from dlcli.verbs.shared.training_result import TrainingResult, result_of
 from dlcli.verbs.shared.trials import Trial, find_lr, range_test_folder, rehearse
 
@@ -92,6 +93,34 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
     return _train(task, config, lambda fresh: create(path, fresh, force=config.force), progress)
 
 
+def train_again(path: Path, record: RunRecord, out: Path, progress: Progress) -> None:
+    """Train a finished run again, with its settings and on its data.
+
+    Args:
+        path: the run.
+        record: its `run.json`.
+        out: where the second run goes.
+        progress: told of stages and epochs, and warned when the machine is another one.
+
+    Raises:
+        UsageError: data or base are not what the run was trained on, or it was not trained.
+    """
+    from dlcli.core.run import create, require_same_origin
+
+    task = find_verb(record.verb).load().task
+    if task is None:
+        raise UsageError(
+            f"{path} is a run of {record.verb}, which trains nothing",
+            hint="Reproduce its members, which dlcli inspect names",
+        )
+
+    def open_run(fresh: RunRecord) -> AbstractContextManager[Run]:
+        require_same_origin(path, record, fresh, progress)
+        return create(out, fresh, force=False)
+
+    _train(task, task.config.model_validate(record.config), open_run, progress, resumable=False)
+
+
 def _recorded(task: Task, record: RunRecord, given: Any, path: Path) -> Any:
     """Return the settings that a run was started with, and refuse to change them."""
     if record.verb != task.verb:
@@ -143,7 +172,13 @@ def _inherit(task: Task, config: Any) -> Any:
 
 
 def _train(
-    task: Task, config: Any, open_run: _OpenRun | None, progress: Progress, *, curve: Path | None = None
+    task: Task,
+    config: Any,
+    open_run: _OpenRun | None,
+    progress: Progress,
+    *,
+    curve: Path | None = None,
+    resumable: bool = True,
 ) -> TrainingResult:
     """Read, split, make the model's inputs, train, save; without a run to open, try only (for the curve, if given)."""
     started = time.perf_counter()
@@ -189,7 +224,7 @@ def _train(
         with open_run(record) as run:
             progress.note(f"run directory: {run.path}")
             progress.note(_chosen(placement, fitted.inputs.widths))
-            with _saying_how_to_go_on(task, run, progress):
+            with _saying_how_to_go_on(task, run, progress) if resumable else contextlib.nullcontext():
                 fitted.pipeline.save(run.pipeline)
                 run.keep_skipped(corpus.skipped)
                 fitted.prepare(progress)

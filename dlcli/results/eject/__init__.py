@@ -1,0 +1,1 @@
+"""A run as one plain Keras script: the way out of dlcli."""
