@@ -40,7 +40,8 @@ class BasePredictor:
         network = architectures.build(base, height=side, width=side, weights=weights, full=True)
         pixels = keras.Input((side, side, 3), dtype="uint8", name="pixels")
         outputs = networks.attach(network, networks.preprocess(pixels, base.preprocessing))
-        self._forward = Forward(keras.Model(pixels, outputs, name=base.name))
+        self.model = keras.Model(pixels, outputs, name=base.name)
+        self._forward = Forward(self.model)
 
     def outputs(self, items: Sequence[str]) -> np.ndarray[Any, Any]:
         """Classify pictures.

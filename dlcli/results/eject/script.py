@@ -134,7 +134,6 @@ def _split(config: Any) -> dict[str, Any]:
 def _training(config: Any, predictor: Predictor) -> dict[str, Any]:
     """Return how the network is trained."""
     loss = make_loss(config, classes=len(predictor.labels))
-    rates = getattr(schedules, f"_{config.schedule.replace('-', '_')}", None)
     scheduled = config.schedule not in ("constant", "plateau") or bool(config.warmup)
     return {
         **{name: getattr(config, name) for name in _SHARED},
@@ -144,7 +143,7 @@ def _training(config: Any, predictor: Predictor) -> dict[str, Any]:
         "loss": _loss(loss),
         "loss_of_each": _loss(loss, "reduction=None"),
         "score": "-loss" if config.monitored() == "val_loss" else "accuracy",
-        "rate_source": _rate_source(rates, config) if scheduled else "",
+        "rate_source": rate_source(config) if scheduled else "",
         "rate_name": f"_{config.schedule.replace('-', '_')}",
         "warmup": _warmup(config),
         "optimizer_class": KERAS_OPTIMIZERS[config.optimizer].__name__,
@@ -184,8 +183,9 @@ def _warmup(config: Any) -> str:
     return f"{config.warmup * config.epochs}" if isinstance(config.warmup, float) else f"{config.warmup} * length"
 
 
-def _rate_source(formula: Any, config: Any) -> str:
-    """Return the source of a schedule, with its settings filled in."""
+def rate_source(config: Any) -> str:
+    """Return the source of a schedule with its settings filled in: a function of the time and its end, in epochs."""
+    formula = schedules.FORMULAS[config.schedule]
     values: dict[str, Any] = {f"config.{name}": getattr(config, name) for name in _OF_SCHEDULES}
     values |= {"lr": config.lr, **_constants(schedules)}
     used = {name: value for name, value in values.items() if name in inspect.getsource(formula)}
@@ -197,4 +197,3 @@ def _rate_source(formula: Any, config: Any) -> str:
 
 def _constants(module: Any) -> Mapping[str, Any]:
     return {name: value for name, value in vars(module).items() if isinstance(value, float)}
-

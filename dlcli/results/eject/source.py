@@ -16,7 +16,10 @@ _OF_SAVING = ("get_config", "compute_output_shape")
 
 
 def source_of(
-    thing: Callable[..., Any] | type, *, values: Mapping[str, Any] | None = None, calls: Mapping[str, str | None] | None = None
+    thing: Callable[..., Any] | type,
+    *,
+    values: Mapping[str, Any] | None = None,
+    calls: Mapping[str, str | None] | None = None,
 ) -> str:
     """Return the source of a class or a function: without types, docstrings of methods, and what saves a layer.
 
@@ -86,7 +89,11 @@ class _Plain(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Constant(self.values[node.id]) if node.id in self.values else node
+        # A parameter that went is filled in where `__init__` read it.
+        for name in (node.id, f"self.{node.id}"):
+            if name in self.values and isinstance(node.ctx, ast.Load):
+                return ast.Constant(self.values[name])
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         name = ast.unparse(node)
