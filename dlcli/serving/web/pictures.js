@@ -71,12 +71,16 @@ class Pictures {
     const found = new Uint8Array(height * width * this.channels);
     for (let pixel = 0; pixel < height * width; pixel++) {
       const alpha = data[pixel * 4 + 3];
-      const [red, green, blue] = [0, 1, 2].map((channel) => {
-        const mixed = data[pixel * 4 + channel] * alpha + (255 - alpha) * 255 + 128;
-        return (mixed + (mixed >> 8)) >> 8;
-      });
-      if (this.channels === 1) found[pixel] = (77 * red + 150 * green + 29 * blue + 128) >> 8;
-      else found.set([red, green, blue], pixel * 3);
+      const red = onWhite(data[pixel * 4], alpha);
+      const green = onWhite(data[pixel * 4 + 1], alpha);
+      const blue = onWhite(data[pixel * 4 + 2], alpha);
+      if (this.channels === 1) {
+        found[pixel] = (77 * red + 150 * green + 29 * blue + 128) >> 8;
+      } else {
+        found[pixel * 3] = red;
+        found[pixel * 3 + 1] = green;
+        found[pixel * 3 + 2] = blue;
+      }
     }
     return { height, width, data: found };
   }
@@ -103,6 +107,11 @@ class Pictures {
     }
     return found;
   }
+}
+
+function onWhite(value, alpha) {
+  const mixed = value * alpha + (255 - alpha) * 255 + 128;
+  return (mixed + (mixed >> 8)) >> 8;
 }
 
 async function isJpeg(picture) {
