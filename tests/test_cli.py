@@ -412,9 +412,11 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "predict": (
-        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
+        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --batch-size 64"
+        " --force",
         {
             "run": Path("runs/r"),
+            "batch_size": 64,
             "data": Path("d.csv"),
             "text_column": "review",
             "encoding": "cp1252",

@@ -39,6 +39,9 @@ class PredictConfig(AnsweredConfig):
     tta: int = option(
         1, "Test-time augmentation: average over so many draws of each picture, itself the first.", ge=1, le=1000
     )
+    batch_size: int | None = option(
+        None, "Items that go through the model together; without it as many as fit the model.", ge=1
+    )
     force: bool = option(False, "Replace the file at --out.")
 
 
@@ -115,7 +118,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         raise DataError(f"{config.source} has nothing to classify")
     require_no_answers(first[1], config.data, probabilistic=record.probabilistic, top=config.top)
 
-    predictor = config.predictor(base, progress, tta=config.tta)
+    predictor = config.predictor(base, progress, tta=config.tta, batch_size=config.batch_size)
     answers = _classify(itertools.chain([first], rows), predictor, config, progress)
     form = _format(config)
     result = PredictResult(

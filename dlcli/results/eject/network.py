@@ -247,7 +247,8 @@ def _value(value: Any) -> str:
     if isinstance(value, dict) and "class_name" in value:
         config = value.get("config", {})
         if not str(value.get("module") or "").startswith("keras"):
-            return str(config if isinstance(config, str) else value["class_name"])
+            # A registered function or class: `dlcli>penalized_tanh`.
+            return str(config if isinstance(config, str) else value["class_name"]).rpartition(">")[2]
         settings = ", ".join(
             f"{key}={_value(one)}" for key, one in config.items() if one is not None and key not in ("name", "dtype")
         )

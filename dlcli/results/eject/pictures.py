@@ -32,7 +32,7 @@ _RESIZE = {
         size="[HEIGHT, WIDTH]",
         shift="(wanted - size * scale) / 2",
     ).split("\n"),
-    "pad": [
+    "letterbox": [
         *_SCALED.format(
             scale="inner = tf.clip_by_value(tf.round(size * tf.reduce_min(wanted / size)), 1.0, wanted)\n"
             "scale, sides = inner / size, tf.cast(inner, tf.int32)",
@@ -63,9 +63,7 @@ def _is_file(config: Any) -> bool:
 
 def notes(config: Any, run: Path) -> list[str]:
     """Return what a reader of the script should know."""
-    return [
-        "Left out, where pictures have it: a camera's orientation (EXIF), transparency, 16 bits, colours made grey."
-    ]
+    return ["Left out, where pictures have it: a camera's orientation (EXIF), transparency, 16 bits."]
 
 
 def values(predictor: Predictor, config: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from dlcli.serving.predictor import Predictor
 
 # The time of a learning rate counts in these settings.
 _OF_SCHEDULES = ("decay_rate", "decay_epochs", "power", "end_lr", "cycles", "cycle_growth", "peak")
+_OF_KERAS = ("initializers", "layers", "ops", "regularizers")
 _SHARED = {"batch_size", "epochs", "patience", "min_delta", "lr", "weight_decay"}
 
 
@@ -76,6 +77,9 @@ def write_script(run: Path, config: Any, *, name: str) -> Script:
         finalize=lambda value: value if isinstance(value, (str, jinja2.Undefined)) else repr(value),
     )
     templates.filters["repr"] = lambda value: value if isinstance(value, jinja2.Undefined) else repr(value)
+    values["of_keras"] = ", ".join(
+        name for name in _OF_KERAS if f"{name}." in values["network"] + values["layer_sources"]
+    )
     source = _tidy(templates.get_template(values["template"]).render(values))
     return Script(source=source, left_out=left_out)
 

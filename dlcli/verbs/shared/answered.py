@@ -83,19 +83,20 @@ class AnsweredConfig(SkipBadConfig):
             return read_record(self.run)
         return RunRecord(verb="predict", domain="vision", config={**ImageDataConfig().model_dump(), "base": base.name})
 
-    def predictor(self, base: Base | None, progress: Progress, **settings: Any) -> Any:
+    def predictor(self, base: Base | None, progress: Progress, *, tta: int = 1, batch_size: int | None = None) -> Any:
         """Load what answers.
 
         Args:
             base: as `base` returned it.
             progress: told of stages.
-            **settings: of a `Predictor`.
+            tta: as of a `Predictor`; a base has none.
+            batch_size: as of a `Predictor`.
         """
         if base is None:
             progress.begin("loading the run")
             from dlcli.serving.predictor import Predictor
 
-            return Predictor(self.run, **settings)
+            return Predictor(self.run, tta=tta, batch_size=batch_size)
         from dlcli.vision.weights import obtain, obtain_file
 
         weights = obtain(base, full=True, progress=progress)
@@ -103,7 +104,7 @@ class AnsweredConfig(SkipBadConfig):
         progress.begin(f"loading the base {base.name}")
         from dlcli.serving.base_predictor import BasePredictor
 
-        return BasePredictor(base, weights=weights, classes=classes)
+        return BasePredictor(base, weights=weights, classes=classes, batch_size=batch_size)
 
     def scanned(self, record: RunRecord) -> Iterator[_Row | BadRow]:
         """Yield each item with the cells that stand beside it; and what is wrong with others."""
