@@ -142,6 +142,14 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "photos --from r --unfreeze 3 --augment light --augment-online",
         {"data": Path("photos"), "from_": Path("r"), "unfreeze": "3", "augment": "light", "augment_online": True},
     ),
+    "eject": (
+        "runs/r train.py --verify --force",
+        {"run": Path("runs/r"), "script": Path("train.py"), "verify": True, "force": True},
+    ),
+    "reproduce": (
+        "runs/r --out again --tolerance 0.01",
+        {"run": Path("runs/r"), "out": Path("again"), "tolerance": 0.01},
+    ),
     "features": (
         "photos f.npz --base shipped --pooling max --no-labels --precision float32 --device cpu --force",
         {
@@ -340,6 +348,23 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "runs/r d.csv --threshold 0.4",
         {"run": Path("runs/r"), "data": Path("d.csv"), "threshold": 0.4},
     ),
+    "report": (
+        "runs/r d.csv --format html --out page.html --open --force --bootstrap 500 --seed 3 --text-column review"
+        " --label-column stars --encoding cp1252",
+        {
+            "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "format": "html",
+            "out": Path("page.html"),
+            "open": True,
+            "force": True,
+            "bootstrap": 500,
+            "seed": 3,
+            "text_column": "review",
+            "label_column": "stars",
+            "encoding": "cp1252",
+        },
+    ),
     "compare": (
         "runs/r runs/s --on d.csv --text-column review --label-column stars --encoding cp1252 --bootstrap 500 --seed 3"
         " --plot c.png --force",
@@ -355,10 +380,43 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "force": True,
         },
     ),
-    "predict": (
-        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --force",
+    "explain": (
+        "runs/r d.csv --text-column review --encoding cp1252 --method occlusion --target pos --html w.html --limit 5"
+        " --window 2 --stride 1 --seed 3 --baseline gray --force",
         {
             "run": Path("runs/r"),
+            "data": Path("d.csv"),
+            "text_column": "review",
+            "encoding": "cp1252",
+            "method": "occlusion",
+            "target": "pos",
+            "html": Path("w.html"),
+            "limit": 5,
+            "window": 2,
+            "stride": 1,
+            "seed": 3,
+            "baseline": "gray",
+            "force": True,
+        },
+    ),
+    "bench": (
+        "runs/r --artefact a --artefact b/model.onnx --data d.csv --items 9 --batch-size 4 --seconds 0.5 --threads 2",
+        {
+            "run": Path("runs/r"),
+            "artefact": (Path("a"), Path("b/model.onnx")),
+            "data": Path("d.csv"),
+            "items": 9,
+            "batch_size": 4,
+            "seconds": 0.5,
+            "threads": 2,
+        },
+    ),
+    "predict": (
+        "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --batch-size 64"
+        " --force",
+        {
+            "run": Path("runs/r"),
+            "batch_size": 64,
             "data": Path("d.csv"),
             "text_column": "review",
             "encoding": "cp1252",
@@ -388,7 +446,27 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
             "encoding": "cp1252",
         },
     ),
-    "inspect": ("runs/r", {"run": Path("runs/r")}),
+    "inspect": (
+        "runs/r --layers --weights a,b --activations a.png --of c --visualise d --steps 5 --seed 3 --top-activating e"
+        " --data d.csv --top 4 --filters 0-2,9 --graph g.svg --out o --force",
+        {
+            "run": Path("runs/r"),
+            "layers": True,
+            "weights": ("a", "b"),
+            "activations": Path("a.png"),
+            "of": ("c",),
+            "visualise": "d",
+            "steps": 5,
+            "seed": 3,
+            "top_activating": "e",
+            "data": Path("d.csv"),
+            "top": 4,
+            "filters": (0, 1, 2, 9),
+            "graph": Path("g.svg"),
+            "out": Path("o"),
+            "force": True,
+        },
+    ),
     "doctor": ("", {}),
     "data": (
         "fetch imdb mine --mirror https://host/pub --force",

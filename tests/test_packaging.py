@@ -33,6 +33,7 @@ def test_wheel_lays_data_inside_the_package(wheel: Path) -> None:
         "pretrained/README.md",
         "pretrained/vgg16.toml",
         "pretrained/vgg.md",
+        "results/templates/report.html",
         "cli.py",
     ):
         assert f"dlcli/{part}" in names

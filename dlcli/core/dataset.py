@@ -71,6 +71,8 @@ class Corpus:
         fingerprint: SHA-256 over all items and labels in their order.
         skipped: what was left out, a record for each item.
         settings: what the data decides of the settings that nobody gave.
+        repeated: items that equal one before them, in the data that was split or is trained on.
+        blank: items that were left out because there is nothing in them.
     """
 
     names: list[str]
@@ -79,6 +81,8 @@ class Corpus:
     fingerprint: str
     skipped: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    repeated: int = 0
+    blank: int = 0
 
 
 def label_names(labels: Iterable[str], *, where: str) -> list[str]:

@@ -27,10 +27,11 @@ class Forward:
 
     Args:
         model: its output is (items, classes).
+        batch_size: items that go through it together; without it as many as fit its size.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self.batch_size = _batch_size(model)
+    def __init__(self, model: keras.Model, *, batch_size: int | None = None) -> None:
+        self.batch_size = batch_size or _batch_size(model)
         self._call = tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
         self._classes = model.output_shape[-1]
 

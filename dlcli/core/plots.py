@@ -78,12 +78,11 @@ def draw_range_test(
 
 def training_figures(history: History, *, best_epoch: int, monitor: str) -> dict[str, Figure]:
     """Return the figures of `draw_training` by file name."""
-    best = _Best(history, best_epoch, monitor)
     rates, weights, gradients = (
         _curve(history, key, "", BLUE) for key in ("learning_rate", "weight_norm", "gradient_norm")
     )
     return {
-        "learning-curves.png": figure([_loss_panel(history, best), _scores_panel(history, best)]),
+        "learning-curves.png": figure(training_panels(history, best_epoch=best_epoch, monitor=monitor)),
         "learning-rate.png": figure(
             [
                 _epochs_panel(
@@ -98,6 +97,12 @@ def training_figures(history: History, *, best_epoch: int, monitor: str) -> dict
             ]
         ),
     }
+
+
+def training_panels(history: History, *, best_epoch: int, monitor: str) -> list[Panel]:
+    """Return the learning curves of `draw_training`: the loss, and the scores."""
+    best = _Best(history, best_epoch, monitor)
+    return [_loss_panel(history, best), _scores_panel(history, best)]
 
 
 def histories_figure(histories: Mapping[str, History]) -> Figure:

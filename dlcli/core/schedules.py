@@ -40,7 +40,7 @@ def learning_rate(config: TrainingConfig, *, time: float, step: float, factor: f
         return config.lr * min(1.0, (time + step) / warmup)
     if config.schedule == "plateau":
         return max(config.lr * factor, min(config.end_lr or 0.0, config.lr))
-    return _FORMULAS[config.schedule](config, config.lr, time - warmup, config.epochs - warmup)
+    return FORMULAS[config.schedule](config, config.lr, time - warmup, config.epochs - warmup)
 
 
 def warmup_epochs(config: TrainingConfig, *, step: float) -> float:
@@ -115,7 +115,7 @@ def _slanted_triangular(config: ScheduleConfig, lr: float, time: float, total: f
     return lr * (1 + max(0.0, height) * (_SLANTED_RATIO - 1)) / _SLANTED_RATIO
 
 
-_FORMULAS: dict[str, Callable[[ScheduleConfig, float, float, float], float]] = {
+FORMULAS: dict[str, Callable[[ScheduleConfig, float, float, float], float]] = {
     "constant": _constant,
     "step": _step,
     "exponential": _exponential,

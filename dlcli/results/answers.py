@@ -23,11 +23,12 @@ _MOST_VALUES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Some consecutive items, their label ids, int (n,), and the cells that stand beside each."""
+    """Some consecutive items, their label ids, int (n,), the cells that stand beside each, and where each stands."""
 
     items: list[str]
     labels: IntArray
     cells: list[dict[str, Any]]
+    where: list[str]
 
 
 class Answerer:
@@ -42,13 +43,13 @@ class Answerer:
     def __init__(self, path: Path, names: Sequence[str], *, tta: int = 1) -> None:
         from dlcli.serving.predictor import Predictor
 
-        self._predictor = Predictor(path, tta=tta)
-        self.probabilistic = self._predictor.probabilistic
-        self._order = [self._predictor.labels.index(name) for name in names]
+        self.predictor = Predictor(path, tta=tta)
+        self.probabilistic = self.predictor.probabilistic
+        self._order = [self.predictor.labels.index(name) for name in names]
 
     def __call__(self, items: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the outputs, float32 (n, classes), in the order of the names."""
-        outputs: npt.NDArray[np.float32] = self._predictor.outputs(items)[:, self._order]
+        outputs: npt.NDArray[np.float32] = self.predictor.outputs(items)[:, self._order]
         return outputs
 
 
@@ -121,6 +122,7 @@ class LabelledStream:
             items=[row.item for row in rows],
             labels=label_ids(labels, self.names, where=str(self.path)),
             cells=[row.cells for row in rows],
+            where=[row.where for row in rows],
         )
         for slices in self.slices.values():
             slices.add(self.path, chunk.cells)
@@ -131,6 +133,21 @@ class LabelledStream:
         self._labels.append(chunk.labels)
         self._fingerprint.update((row.content for row in rows), labels)
         return chunk
+
+
+def answered(stream: LabelledStream, runs: Sequence[Answerer]) -> Iterator[tuple[Chunk, list[npt.NDArray[np.float32]]]]:
+    """Yield each chunk with the outputs of each run, float32 (n, classes).
+
+    Raises:
+        BadPictures: pictures cannot be decoded; those of later chunks are named too.
+    """
+    from dlcli.vision.screening import all_named
+
+    chunks = iter(stream)
+    for chunk in chunks:
+        with all_named(item for some in itertools.chain([chunk], chunks) for item in some.items):
+            outputs = [run(chunk.items) for run in runs]
+        yield chunk, outputs
 
 
 class Slices:

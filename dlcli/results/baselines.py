@@ -13,10 +13,11 @@ import numpy.typing as npt
 from dlcli.core.dataset import Corpus, IntArray
 from dlcli.core.progress import Progress
 from dlcli.core.run import RunRecord
-from dlcli.errors import DataError, DlcliError
+from dlcli.errors import DlcliError
 from dlcli.results.metrics import point_scores
 from dlcli.results.paired import compare
 from dlcli.results.threshold import validation_outputs
+from dlcli.results.training_data import read_again
 
 # Beyond so many items, a baseline answers a random half of them, then a quarter, and so on.
 _MOST_ANSWERED = 50_000
@@ -39,7 +40,9 @@ class Baseline:
     outputs: Callable[[Sequence[str]], npt.NDArray[np.floating[Any]]]
 
 
-def find(run: Path, record: RunRecord, progress: Progress) -> tuple[list[Baseline], list[str]]:
+def find(
+    run: Path, record: RunRecord, progress: Progress, *, corpus: Corpus | None = None
+) -> tuple[list[Baseline], list[str]]:
     """Return the baselines of a run, and why one of them is missing.
 
     The fitted regression is kept in `RUN/baselines/`, where the next evaluation finds it, with or without the
@@ -49,13 +52,14 @@ def find(run: Path, record: RunRecord, progress: Progress) -> tuple[list[Baselin
         run: its directory.
         record: its `run.json`.
         progress: told of stages.
+        corpus: the run's data, where it has been read; else it is read when it is needed.
     """
     notes = []
     kind = _kind(record)
     fitted = kind.load(run, record)
     if fitted is None:
         try:
-            fitted = _fit(record, progress)
+            fitted = _fit(record, progress, corpus)
         except DlcliError as error:
             notes.append(f"no {kind.title}: {error.message}")
         else:
@@ -112,16 +116,13 @@ def _kind(record: RunRecord) -> Any:
     return Tfidf
 
 
-def _fit(record: RunRecord, progress: Progress) -> Any:
+def _fit(record: RunRecord, progress: Progress, corpus: Corpus | None) -> Any:
     """Fit a logistic regression on the very data that the run was trained on.
 
     Raises:
         DlcliError: that data is not there any more, or gives nothing to fit.
     """
-    corpus = _corpus(record, progress)
-    if corpus.fingerprint != record.data["fingerprint"]:
-        raise DataError(f"{record.config['data']} has changed since the training")
-    training, kind = corpus.training, _kind(record)
+    training, kind = (corpus or read_again(record, progress)).training, _kind(record)
     progress.begin(f"fitting the {kind.title}, once")
     settings: dict[str, Any] = {"seed": record.seed}
     if record.domain == "vision":
@@ -129,29 +130,6 @@ def _fit(record: RunRecord, progress: Progress) -> Any:
 
         settings["pictures"] = pictures_of(record)
     return kind.learn(training.items, training.labels, len(record.labels), **settings)
-
-
-def _corpus(record: RunRecord, progress: Progress) -> Corpus:
-    """Read the data of a run again."""
-    config = record.config
-    settings: dict[str, Any] = {
-        "val": Path(config["val"]) if config.get("val") else None,
-        "val_split": config["val_split"],
-        "seed": record.seed,
-        "progress": progress,
-    }
-    data = Path(config["data"])
-    if record.domain == "vision":
-        from dlcli.vision.config import ImageDataConfig
-        from dlcli.vision.corpus import read_corpus as read_pictures
-
-        columns = ImageDataConfig(**{name: config[name] for name in ImageDataConfig.model_fields})
-        return read_pictures(data, columns=columns, skip_bad=config["skip_bad"], **settings)
-    from dlcli.text.config import TextDataConfig
-    from dlcli.text.corpus import read_corpus as read_texts
-
-    text_columns = TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields})
-    return read_texts(data, columns=text_columns, **settings)
 
 
 class Answers:

@@ -26,6 +26,7 @@ class BasePredictor:
         base: which.
         weights: the file of its weights, those of the head among them.
         classes: Keras' file of ImageNet's class names.
+        batch_size: pictures that are answered together; without it as many as fit the base.
 
     Raises:
         ModelError: one of the files is damaged, or of another base.
@@ -33,14 +34,15 @@ class BasePredictor:
 
     probabilistic = True
 
-    def __init__(self, base: Base, *, weights: Path, classes: Path) -> None:
+    def __init__(self, base: Base, *, weights: Path, classes: Path, batch_size: int | None = None) -> None:
         side = base.default_size
         self.pipeline = PicturePipeline(ImagePipelineConfig(image_size=(side, side), color="rgb"))
         self.labels = read_classes(classes)
         network = architectures.build(base, height=side, width=side, weights=weights, full=True)
         pixels = keras.Input((side, side, 3), dtype="uint8", name="pixels")
         outputs = networks.attach(network, networks.preprocess(pixels, base.preprocessing))
-        self._forward = Forward(keras.Model(pixels, outputs, name=base.name))
+        self.model = keras.Model(pixels, outputs, name=base.name)
+        self._forward = Forward(self.model, batch_size=batch_size)
 
     def outputs(self, items: Sequence[str]) -> np.ndarray[Any, Any]:
         """Classify pictures.

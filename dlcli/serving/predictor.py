@@ -24,6 +24,7 @@ class Predictor:
     Args:
         path: the run directory.
         tta: test-time augmentation: how many draws of each item, itself the first, are answered and averaged.
+        batch_size: items that are answered together; without it as many as fit the model.
 
     Raises:
         UsageError: there is nothing at `path`, or the run's items are not drawn.
@@ -31,7 +32,7 @@ class Predictor:
         ModelError: it is unfinished or damaged.
     """
 
-    def __init__(self, path: Path, *, tta: int = 1) -> None:
+    def __init__(self, path: Path, *, tta: int = 1, batch_size: int | None = None) -> None:
         self.path = path
         self.record: RunRecord = open_finished(path)
         self.labels = self.record.labels
@@ -46,7 +47,7 @@ class Predictor:
             raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
         self._variants: Callable[[Inputs], Iterable[Inputs]] = domain.variants(self.record, tta) if tta > 1 else _none
         self.probabilistic = self.record.probabilistic
-        self._forward = Forward(self.model)
+        self._forward = Forward(self.model, batch_size=batch_size)
 
     def outputs(self, items: Sequence[str]) -> np.ndarray[Any, Any]:
         """Classify raw items.

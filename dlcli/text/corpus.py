@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from dlcli.core import dataset
 from dlcli.core.dataset import Corpus, IntArray, Side
@@ -38,7 +39,9 @@ def read_corpus(
     """
     path = resolve_input(data)
     progress.begin(f"reading {path}")
-    texts = _without_blanks(read_labelled(path, columns), progress)
+    texts = read_labelled(path, columns)
+    blank = len(texts.blank)
+    texts = _without_blanks(texts, progress)
     held_out = None
     if val is not None:
         held_out = _without_blanks(read_labelled(resolve_input(val), columns, part="val"), progress)
@@ -48,23 +51,26 @@ def read_corpus(
     names = dataset.label_names(texts.labels, where=texts.source)
     labels = dataset.label_ids(texts.labels, names, where=texts.source)
     fingerprint = dataset.fingerprint(texts.texts, texts.labels)
+    about: dict[str, Any] = {
+        "names": names,
+        "repeated": len(texts.texts) - len(set(texts.texts)),
+        "blank": blank,
+    }
     if held_out is not None:
         return Corpus(
-            names=names,
             training=Side(items=texts.texts, labels=labels),
             validation=Side(
                 items=held_out.texts, labels=dataset.label_ids(held_out.labels, names, where=held_out.source)
             ),
             fingerprint=dataset.fingerprint([fingerprint, *held_out.texts], ["", *held_out.labels]),
+            **about,
         )
     parts = dataset.split(texts.texts, labels, names, share=val_split, seed=seed, where=texts.source)
 
     def side(rows: IntArray) -> Side:
         return Side(items=[texts.texts[row] for row in rows], labels=labels[rows])
 
-    return Corpus(
-        names=names, training=side(parts.training), validation=side(parts.validation), fingerprint=fingerprint
-    )
+    return Corpus(training=side(parts.training), validation=side(parts.validation), fingerprint=fingerprint, **about)
 
 
 def _without_blanks(texts: Texts, progress: Progress) -> Texts:

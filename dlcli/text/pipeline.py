@@ -88,8 +88,19 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
                 ids = ids[:, -config.max_length :] if config.truncating == "pre" else ids[:, : config.max_length]
             return Ids(ids, None)
         counted = config.features in ("counts", "tfidf")
-        bags = distinct(self._table.lookup(ngram_keys(words, config.orders)), words.row_splits, counted=counted)
+        bags = distinct(self.ngram_ids(words), words.row_splits, counted=counted)
         return self._weighted(bags) if config.features == "tfidf" else bags
+
+    def ngram_ids(self, words: tf.RaggedTensor) -> tf.Tensor:
+        """Return the ids of the n-grams that start at each word.
+
+        Args:
+            words: int64, ragged (n, None), the words' keys.
+
+        Returns:
+            int64, shape (words of all rows, lengths of n-grams): from the shortest to the longest; 0 for unknown ones.
+        """
+        return self._table.lookup(ngram_keys(words, self.config.orders))
 
     def _weighted(self, bags: Ids) -> Ids:
         """Turn counts into TF-IDF weights, in rows of length one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -219,9 +218,8 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
     """Score the runs on the same items; return which items each has right, bool (n,) by name."""
     import numpy as np
 
-    from dlcli.results.answers import Answerer, LabelledStream
+    from dlcli.results.answers import Answerer, LabelledStream, answered
     from dlcli.results.metrics import judge
-    from dlcli.vision.screening import all_named
 
     assert result.data is not None
     progress.begin(f"reading {result.data}")
@@ -232,11 +230,9 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
     answerers = [Answerer(path, first.labels) for path, _ in runs.values()]
     kept: list[list[Any]] = [[] for _ in answerers]
     progress.begin("classifying")
-    chunks = iter(stream)
-    for chunk in chunks:
-        with all_named(item for some in itertools.chain([chunk], chunks) for item in some.items):
-            for answerer, parts in zip(answerers, kept, strict=True):
-                parts.append(answerer(chunk.items))
+    for chunk, answers in answered(stream, answerers):
+        for parts, outputs in zip(kept, answers, strict=True):
+            parts.append(outputs)
         progress.advance(len(chunk.items))
     result.n = stream.n
     right = {}

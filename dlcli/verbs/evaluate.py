@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import GateError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
+from dlcli.results import words
 from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import GateConfig, IntervalConfig, Threshold
@@ -109,10 +109,10 @@ class EvaluateResult(Result):
             )
         others = {baseline["title"].split()[0]: baseline["metrics"] for baseline in self.baselines}
         parts = [facts(head), scores.score_table(self.metrics, others)]
-        if notes := [*scores.cautions(self.metrics, self.classes, self.n), *self.notes]:
+        if notes := [*words.cautions(self.metrics, self.classes, self.n), *self.notes]:
             parts.append("\n".join(notes))
         if self.verdict:
-            parts.append("\n".join([str(self.verdict["text"]), *scores.baseline_lines(self.baselines, self.n)]))
+            parts.append("\n".join([str(self.verdict["text"]), *words.baseline_lines(self.baselines, self.n)]))
         parts.append(scores.class_table(self.classes, self.metrics))
         parts.append(scores.confusion_table([c["label"] for c in self.classes], self.confusion))
         if self.calibration:
@@ -274,16 +274,14 @@ def _answer(
     import numpy as np
 
     from dlcli.core.files import replacing
-    from dlcli.vision.screening import all_named
+    from dlcli.results.answers import answered
 
     outputs: list[list[Any]] = [[] for _ in runs]
 
     def rows() -> Iterator[dict[str, Any]]:
-        chunks = iter(stream)
-        for chunk in chunks:
-            with all_named(item for some in itertools.chain([chunk], chunks) for item in some.items):
-                for run, kept in zip(runs, outputs, strict=True):
-                    kept.append(run(chunk.items))
+        for chunk, answers in answered(stream, runs):
+            for some, kept in zip(answers, outputs, strict=True):
+                kept.append(some)
             beside.add(chunk.items)
             progress.advance(len(chunk.items))
             if config.save_predictions is not None:

@@ -1,4 +1,4 @@
-"""`dlcli inspect`: what a run is, read from its record."""
+"""`dlcli inspect`: what a run is, read from its record; and what is inside its network."""
 
 from __future__ import annotations
 
@@ -6,19 +6,34 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dlcli.core.config import Config, option
+from pydantic import Field
+
+from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.verbs import Action
+from dlcli.verbs.shared.inspection import NetworkConfig, look_inside
+from dlcli.verbs.shared.inspection_text import (
+    activations_table,
+    exciting_text,
+    layers_table,
+    pictures_text,
+    visualised_table,
+    weights_table,
+)
 from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.scores import number
 
 _SETTINGS = ("model", "ngrams", "optimizer", "lr", "schedule", "loss", "batch_size", "epochs", "seed")
 
 
-class InspectConfig(Config):
+class InspectConfig(NetworkConfig):
     """All settings of an inspection."""
 
-    run: Path = option(..., "A run, finished or not.", argument=True, metavar="RUN")
+    section = "Network"
+
+    run: Path = option(
+        ..., "A run, finished or not; its network is there once it is finished.", argument=True, metavar="RUN"
+    )
 
 
 class InspectResult(Result):
@@ -37,9 +52,29 @@ class InspectResult(Result):
     problem: str
     history: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
+    layers: list[dict[str, Any]] = Field(default_factory=list)
+    weights: list[dict[str, Any]] = Field(default_factory=list)
+    activations: list[dict[str, Any]] = Field(default_factory=list)
+    visualise: list[dict[str, Any]] = Field(default_factory=list)
+    top_activating: list[dict[str, Any]] = Field(default_factory=list)
+    graph: Path | None = None
+    pictures: list[Path] = Field(default_factory=list)
+    asked: dict[str, str] = Field(default_factory=dict, exclude=True)
+    """The layers that were asked for, by the flag."""
 
     def text(self) -> str:
-        """Return what was trained, on what, with which scores."""
+        """Return what was trained, on what, with which scores; or what of the network was asked for."""
+        inside = [
+            layers_table(self.layers) if self.layers else "",
+            weights_table(self.weights) if self.weights else "",
+            activations_table(self.activations) if self.activations else "",
+            visualised_table(self.asked["visualise"], self.visualise) if self.visualise else "",
+            exciting_text(self.asked["top_activating"], self.top_activating) if self.top_activating else "",
+            pictures_text(self.pictures) if self.pictures else "",
+        ]
+        return "\n\n".join(filter(None, inside)) or self._record()
+
+    def _record(self) -> str:
         changed = [f"{name} {self.config[name]}" for name in _SETTINGS if self.config.get(name) is not None]
         versions = self.machine.get("versions", {})
         rows = [
@@ -81,24 +116,37 @@ def _members(config: dict[str, Any]) -> str:
 
 
 def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
-    """Read a run's record.
+    """Read a run's record, and look into its network where that is asked for.
 
     Args:
-        config: which run.
-        progress: told nothing: it is quick.
+        config: which run, and what of it.
+        progress: told of stages; of the record alone nothing, it is quick.
     """
     from dlcli.core.run import open_finished, read_history, read_record
 
     record = read_record(config.run)
-    if record.status == "finished":
+    if record.status == "finished" or config.looks_inside:
         open_finished(config.run)
+    inside = look_inside(config, record, config.run, progress) if config.looks_inside else {}
     evaluations = sorted((config.run / "evaluations").glob("*.json"))
     return InspectResult(
         run=config.run,
         history=read_history(config.run),
         evaluations=[json.loads(file.read_text(encoding="utf-8")) for file in evaluations],
         **record.model_dump(include=set(InspectResult.model_fields) & set(type(record).model_fields) - {"schema_"}),
+        **inside,
+        asked={"visualise": config.visualise, "top_activating": config.top_activating},
     )
 
 
-ACTION = Action(config=InspectConfig, function=inspect, examples=("dlcli inspect runs/reviews",))
+ACTION = Action(
+    config=InspectConfig,
+    function=inspect,
+    examples=(
+        "dlcli inspect runs/reviews",
+        "dlcli inspect runs/photos --layers --graph network.png",
+        "dlcli inspect runs/photos --weights conv_1 --activations cat.jpg",
+        "dlcli inspect runs/photos --visualise conv_3 --filters 0-15 --top-activating conv_3",
+        "dlcli inspect runs/reviews --top-activating conv_3 --filters 0-3 --data reviews.csv",
+    ),
+)

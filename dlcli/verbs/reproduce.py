@@ -13,9 +13,9 @@ from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.scores import number
 from dlcli.verbs.shared.training import train_again
 
-
 # Numbers of epochs among the scores.
 _COUNTS = ("best_epoch", "epochs")
+_SAME_WEIGHTS = "the same, bit for bit"
 
 
 class ReproduceConfig(Config):
@@ -47,11 +47,13 @@ class ReproduceResult(Result):
 
     def text(self) -> str:
         """Return what was compared, and what came of it."""
-        largest = "other shapes" if self.largest_difference is None else f"differ by up to {self.largest_difference:.2g}"
+        weights = "of other shapes"
+        if self.largest_difference is not None:
+            weights = f"differ by up to {self.largest_difference:.2g}" if self.largest_difference else _SAME_WEIGHTS
         rows = [
             ("run", str(self.run)),
             ("second run", str(self.second or "")),
-            ("weights", "the same, bit for bit" if self.largest_difference == 0 else largest),
+            ("weights", weights),
             ("history", self._history()),
             ("reproduced", self._verdict()),
         ]

@@ -88,6 +88,7 @@ def read_corpus(
         "names": names,
         "skipped": _records(found.bad + (held_out.bad if held_out else [])),
         "settings": _settings(found),
+        "repeated": len(found.digests) - len(set(found.digests)),
     }
     if held_out is not None:
         known = set(found.digests)

@@ -272,11 +272,7 @@ def test_keras_alone_opens_a_keras_file(dlcli: Command, small_run: Path) -> None
         ("--format onnx --quantize int4", 2, "'int4'"),
         ("--format litert --quantize int8 --verify-data other.csv", 3, "'maybe'"),
         ("--format litert --quantize int8 --verify-data nolabel.csv", 3, "label"),
-        (
-            "--format onnx --quantize dynamic --verify 4 --verify-data empty.csv",
-            3,
-            "empty.csv has nothing to verify with",
-        ),
+        ("--format onnx --quantize dynamic --verify 4 --verify-data empty.csv", 3, "has nothing to verify with"),
     ],
 )
 def test_what_is_found_before_tensorflow_starts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -292,3 +293,14 @@ def test_a_changed_base_is_not_gone_on_with(dlcli: Command, base: Path, monkeypa
     outcome = dlcli("finetune", "--resume", "r")
     assert outcome.code == 2
     assert "the base that r started from has changed" in outcome.lines[-1]
+
+
+def test_the_script_of_a_frozen_base_gives_the_weights_of_the_run(
+    frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = call("eject", frozen, tmp_path / "train.py")
+    assert outcome.code == 0, outcome.err
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    runpy.run_path("train.py")
+    assert capsys.readouterr().out.splitlines()[-1] == "the weights of the run"

@@ -172,3 +172,11 @@ def test_nothing_to_classify(dlcli: Command, run: Path, tmp_path: Path) -> None:
         outcome = dlcli("predict", run, *arguments)
         assert outcome.code == 3
         assert "nothing to classify" in outcome.err
+
+
+def test_the_batch_size_changes_no_answer(small_run: Path, small: Path, dlcli: Command) -> None:
+    usual = read_csv(dlcli("predict", small_run, small, "--proba").out)
+    small_batches = read_csv(dlcli("predict", small_run, small, "--proba", "--batch-size", "7").out)
+    for one, other in zip(usual, small_batches, strict=True):
+        assert one["prediction"] == other["prediction"]
+        assert float(one["probability"]) == pytest.approx(float(other["probability"]), abs=3e-6)

@@ -47,7 +47,7 @@ def operations_source(
     fixed = _fixed(model)
     lines = []
     for one in operations:
-        name = names.of(output_of(one))
+        name = ", ".join(names.of(tensor) for tensor in one._inbound_nodes[0].output_tensors)
         plain = plain_lines(one, [names.of(tensor) for tensor in inputs_of(one)], name, given or {})
         lines += plain or [f"{name} = {_call(one, names, given or {}, fixed)}"]
     return lines
@@ -62,13 +62,15 @@ def layer_sources(model: keras.Model) -> list[str]:
     """Return the source of each layer and function of dlcli's own that a model is made of."""
     found = []
     for layer in model.layers:
-        if _is_own(function := getattr(layer, "activation", None)):
+        function = getattr(layer, "activation", None)
+        if function is not None and _is_own(function):
             found.append(source_of(function))
     for kind, values in _fixed(model).items():
         if all(is_plain(layer) for layer in _of(model, kind)):
             continue
-        penalised = any(getattr(layer, "l1", 0) or getattr(layer, "l2", 0) for layer in _of(model, kind))
-        penalty = "keras.regularizers.L1L2(self.l1, self.l2)" if penalised else "None"
+        # The layers of a class share their penalty: it is a setting of the whole model.
+        l1, l2 = (getattr(_of(model, kind)[0], name, 0) for name in ("l1", "l2"))
+        penalty = f"keras.regularizers.L1L2({l1}, {l2})" if l1 or l2 else "None"
         calls: dict[str, str | None] = {"_lowest": "-1e+30", "penalty": penalty}
         if values.get("activation") == "linear":
             calls["self.activation"] = None
@@ -94,13 +96,18 @@ def _fixed(model: keras.Model) -> dict[type, dict[str, Any]]:
     for kind in dict.fromkeys(type(layer) for layer in model.layers if _is_own(type(layer))):
         layers = _of(model, kind)
         configs = [{name: _simple(value) for name, value in layer.get_config().items()} for layer in layers]
-        own = [name for name in vars(kind)["__init__"].__code__.co_varnames] if "__init__" in vars(kind) else []
+        own = list(vars(kind)["__init__"].__code__.co_varnames) if "__init__" in vars(kind) else []
         found[kind] = {
             name: value
             for name, value in configs[0].items()
             if name in own
             and all(config[name] == value for config in configs)
-            and (value is None or isinstance(value, (bool, str)) or value == 0 or (len(layers) == 1 and _is_number(value)))
+            and (
+                value is None
+                or isinstance(value, (bool, str))
+                or value == 0
+                or (len(layers) == 1 and _is_number(value))
+            )
             and (not callable(getattr(layers[0], name, None)) or value in ("linear", "zeros"))
         }
     return found
@@ -145,9 +152,7 @@ class Names:
         return self._names[id(tensor)]
 
 
-def _call(
-    operation: Any, names: Names, given: Mapping[str, str], fixed: Mapping[type, Mapping[str, Any]]
-) -> str:
+def _call(operation: Any, names: Names, given: Mapping[str, str], fixed: Mapping[type, Mapping[str, Any]]) -> str:
     """Return the expression that makes an operation's output."""
     if isinstance(operation, keras.layers.InputLayer):
         return f"keras.Input({tuple(operation.batch_shape[1:])!r}, dtype={operation.dtype!r})"
@@ -220,6 +225,8 @@ def _defaults(kind: type) -> dict[str, Any]:
 def _same(default: Any, value: Any) -> bool:
     """Say whether a setting is the default, which may be a name: `relu`, `glorot_uniform`."""
     if isinstance(value, dict) and "class_name" in value:
+        if isinstance(value.get("config"), str):
+            return False
         inner = {key: one for key, one in value.get("config", {}).items() if one is not None}
         return isinstance(default, str) and not inner and _snake(value["class_name"]) == default
     if isinstance(value, (list, tuple)) and isinstance(default, (list, tuple, int)):
@@ -240,7 +247,8 @@ def _value(value: Any) -> str:
     if isinstance(value, dict) and "class_name" in value:
         config = value.get("config", {})
         if not str(value.get("module") or "").startswith("keras"):
-            return str(config if isinstance(config, str) else value["class_name"])
+            # A registered function or class: `dlcli>penalized_tanh`.
+            return str(config if isinstance(config, str) else value["class_name"]).rpartition(">")[2]
         settings = ", ".join(
             f"{key}={_value(one)}" for key, one in config.items() if one is not None and key not in ("name", "dtype")
         )

@@ -13,10 +13,12 @@ from dlcli.errors import UsageError
 from dlcli.results.eject.network import Names, layer_sources, network_source, operations_source, output_of
 from dlcli.serving.predictor import Predictor
 from dlcli.vision import base_choice, networks
+from dlcli.vision.archives import archives_in, is_archive
+from dlcli.vision.config import ImagePipelineConfig
+from dlcli.vision.features import FrozenPart
 from dlcli.vision.finetune_config import BaseConfig
 from dlcli.vision.headers import EXTENSIONS
-from dlcli.vision.archives import archives_in, is_archive
-from dlcli.vision.features import FrozenPart
+from dlcli.vision.pipeline import PicturePipeline
 
 _SCALED = """size, wanted = tf.constant(picture.shape[:2], tf.float32), tf.constant([HEIGHT, WIDTH], tf.float32)
 {scale}
@@ -30,7 +32,7 @@ _RESIZE = {
         size="[HEIGHT, WIDTH]",
         shift="(wanted - size * scale) / 2",
     ).split("\n"),
-    "pad": [
+    "letterbox": [
         *_SCALED.format(
             scale="inner = tf.clip_by_value(tf.round(size * tf.reduce_min(wanted / size)), 1.0, wanted)\n"
             "scale, sides = inner / size, tf.cast(inner, tf.int32)",
@@ -61,20 +63,20 @@ def _is_file(config: Any) -> bool:
 
 def notes(config: Any, run: Path) -> list[str]:
     """Return what a reader of the script should know."""
-    return [
-        "Left out: a camera's orientation (EXIF), transparency, 16 bits and colours made grey, where pictures have those."
-    ]
+    return ["Left out, where pictures have it: a camera's orientation (EXIF), transparency, 16 bits."]
 
 
 def values(predictor: Predictor, config: Any) -> dict[str, Any]:
     """Return what the template is filled with."""
     data = Path(config.data)
-    pixels = predictor.pipeline.config
+    pipeline = predictor.pipeline
+    assert isinstance(pipeline, PicturePipeline)
+    pixels = pipeline.config
     channels = pixels.channels
     if (data.is_dir() and archives_in(data)) or is_archive(data):
         raise UsageError(f"eject reads folders and tables of pictures, and {data} is an archive")
     skipped = predictor.path / SKIPPED
-    height, width, _ = predictor.pipeline.shape
+    height, width, _ = pipeline.shape
     common = {
         "kind": "folder" if data.is_dir() else TABLES[data.suffix.lower()],
         "endings": tuple(sorted(EXTENSIONS)),
@@ -93,7 +95,7 @@ def values(predictor: Predictor, config: Any) -> dict[str, Any]:
     policy = predictor.record.model["precision"]
     common["policy"] = "" if policy == "float32" else f"mixed_{policy}"
     if predictor.record.verb == "finetune":
-        return common | _transfer(predictor, config)
+        return common | _transfer(predictor, pipeline.config, config)
     return common | {
         "template": "pictures.py.jinja",
         "title": f"A picture classifier ({config.model})",
@@ -102,7 +104,7 @@ def values(predictor: Predictor, config: Any) -> dict[str, Any]:
     }
 
 
-def _transfer(predictor: Predictor, config: Any) -> dict[str, Any]:
+def _transfer(predictor: Predictor, pixels: ImagePipelineConfig, config: Any) -> dict[str, Any]:
     """Return what a frozen base and its head are made of."""
     if config.trained_from is not None:
         raise UsageError(
@@ -129,7 +131,7 @@ def _transfer(predictor: Predictor, config: Any) -> dict[str, Any]:
     shape = tuple(frozen.output_shape[1:])
     network = [f"{features} = keras.Input({shape!r}, dtype='float32')", *operations_source(model, head, names)]
     network.append(f"model = keras.Model({features}, {names.of(model.outputs[0])})")
-    part = FrozenPart(frozen, predictor.pipeline.config)
+    part = FrozenPart(frozen, pixels)
     return {
         "template": "transfer.py.jinja",
         "title": f"A head on the frozen base {config.base}",
@@ -146,7 +148,8 @@ def _transfer(predictor: Predictor, config: Any) -> dict[str, Any]:
 def _around_base(model: keras.Model, frozen: keras.Model) -> tuple[list[Any], list[Any]]:
     """Return the operations that make pixels ready for the base, and those of the base itself."""
     operations = frozen.operations
-    start = next(n for n, one in enumerate(operations) if one.name not in networks.BEFORE_BASE and "flip" not in one.name)
+    before = (*networks.BEFORE_BASE, "flip")
+    start = next(n for n, one in enumerate(operations) if one.name.rstrip("_0123456789") not in before)
     end = next(n for n, one in enumerate(operations) if one.name == networks.FEATURES)
     return operations[:start], operations[start:end]
 
@@ -164,7 +167,8 @@ def _base_source(choice: Any, config: Any, frozen: keras.Model) -> str:
         if layer != whole.outputs[0]._keras_history.operation.name:
             lines.append(f"base = keras.Model(base.input, base.get_layer({layer!r}).output)")
         if tuple(whole.input_shape[1:]) != (*size, 3):
-            lines.append(f"trained, base = base, keras.models.clone_model(base, input_tensors=keras.Input({(*size, 3)}))")
+            pixels = f"keras.Input({(*size, 3)})"
+            lines.append(f"trained, base = base, keras.models.clone_model(base, input_tensors={pixels})")
             lines.append("base.set_weights(trained.get_weights())")
         return "\n".join(lines)
     assert choice.entry is not None

@@ -39,8 +39,9 @@ def plain_lines(layer: Any, inputs: Sequence[str], name: str, given: Mapping[str
         return [f"{name} = {inputs[0]}"]
     if isinstance(layer, NgramWeights):
         first = f"initializers.Constant(np.append(0, {given[f'{layer.name}.weights']})[:, None])"
+        weights = f"layers.Embedding({layer.vocabulary_size + 1}, 1, {first}, trainable=False)"
         return [
-            f"{name} = layers.Embedding({layer.vocabulary_size + 1}, 1, {first}, trainable=False)({inputs[0]})[:, :, 0]",
+            f"{name} = {weights}({inputs[0]})[:, :, 0]",
             f"{name} = {name} / ops.maximum(ops.sqrt(ops.sum(ops.square({name}), axis=1, keepdims=True)), 1e-6)",
         ]
     if isinstance(layer, BagEmbedding):

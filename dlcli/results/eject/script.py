@@ -25,6 +25,7 @@ from dlcli.serving.predictor import Predictor
 
 # The time of a learning rate counts in these settings.
 _OF_SCHEDULES = ("decay_rate", "decay_epochs", "power", "end_lr", "cycles", "cycle_growth", "peak")
+_OF_KERAS = ("initializers", "layers", "ops", "regularizers")
 _SHARED = {"batch_size", "epochs", "patience", "min_delta", "lr", "weight_decay"}
 
 
@@ -76,6 +77,9 @@ def write_script(run: Path, config: Any, *, name: str) -> Script:
         finalize=lambda value: value if isinstance(value, (str, jinja2.Undefined)) else repr(value),
     )
     templates.filters["repr"] = lambda value: value if isinstance(value, jinja2.Undefined) else repr(value)
+    values["of_keras"] = ", ".join(
+        name for name in _OF_KERAS if f"{name}." in values["network"] + values["layer_sources"]
+    )
     source = _tidy(templates.get_template(values["template"]).render(values))
     return Script(source=source, left_out=left_out)
 
@@ -134,7 +138,6 @@ def _split(config: Any) -> dict[str, Any]:
 def _training(config: Any, predictor: Predictor) -> dict[str, Any]:
     """Return how the network is trained."""
     loss = make_loss(config, classes=len(predictor.labels))
-    rates = getattr(schedules, f"_{config.schedule.replace('-', '_')}", None)
     scheduled = config.schedule not in ("constant", "plateau") or bool(config.warmup)
     return {
         **{name: getattr(config, name) for name in _SHARED},
@@ -144,7 +147,7 @@ def _training(config: Any, predictor: Predictor) -> dict[str, Any]:
         "loss": _loss(loss),
         "loss_of_each": _loss(loss, "reduction=None"),
         "score": "-loss" if config.monitored() == "val_loss" else "accuracy",
-        "rate_source": _rate_source(rates, config) if scheduled else "",
+        "rate_source": rate_source(config) if scheduled else "",
         "rate_name": f"_{config.schedule.replace('-', '_')}",
         "warmup": _warmup(config),
         "optimizer_class": KERAS_OPTIMIZERS[config.optimizer].__name__,
@@ -184,8 +187,9 @@ def _warmup(config: Any) -> str:
     return f"{config.warmup * config.epochs}" if isinstance(config.warmup, float) else f"{config.warmup} * length"
 
 
-def _rate_source(formula: Any, config: Any) -> str:
-    """Return the source of a schedule, with its settings filled in."""
+def rate_source(config: Any) -> str:
+    """Return the source of a schedule with its settings filled in: a function of the time and its end, in epochs."""
+    formula = schedules.FORMULAS[config.schedule]
     values: dict[str, Any] = {f"config.{name}": getattr(config, name) for name in _OF_SCHEDULES}
     values |= {"lr": config.lr, **_constants(schedules)}
     used = {name: value for name, value in values.items() if name in inspect.getsource(formula)}
@@ -197,4 +201,3 @@ def _rate_source(formula: Any, config: Any) -> str:
 
 def _constants(module: Any) -> Mapping[str, Any]:
     return {name: value for name, value in vars(module).items() if isinstance(value, float)}
-

@@ -16,7 +16,10 @@ _OF_SAVING = ("get_config", "compute_output_shape")
 
 
 def source_of(
-    thing: Callable[..., Any] | type, *, values: Mapping[str, Any] | None = None, calls: Mapping[str, str | None] | None = None
+    thing: Callable[..., Any] | type,
+    *,
+    values: Mapping[str, Any] | None = None,
+    calls: Mapping[str, str | None] | None = None,
 ) -> str:
     """Return the source of a class or a function: without types, docstrings of methods, and what saves a layer.
 
@@ -40,6 +43,7 @@ class _Plain(ast.NodeTransformer):
     def __init__(self, values: Mapping[str, Any], calls: Mapping[str, str | None]) -> None:
         self.values = values
         self.calls = calls
+        self._method = ""
         self._gone = {name.removeprefix("self.") for name in values} | {
             name.partition(".")[0] for name in values if not name.startswith("self.")
         }
@@ -55,6 +59,7 @@ class _Plain(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.decorator_list, node.returns = [], None
+        self._method = node.name
         _without_docstring(node)
         arguments = node.args
         arguments.args = [one for one in arguments.args if one.arg not in self._gone]
@@ -86,7 +91,11 @@ class _Plain(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Constant(self.values[node.id]) if node.id in self.values else node
+        # A parameter that went is filled in where `__init__` read it; elsewhere the name is another variable's.
+        for name in (node.id, *([f"self.{node.id}"] if self._method == "__init__" else [])):
+            if name in self.values and isinstance(node.ctx, ast.Load):
+                return ast.Constant(self.values[name])
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         name = ast.unparse(node)

@@ -13,6 +13,7 @@ from dlcli.serving.predictor import Predictor
 from dlcli.text.bag_models import NGRAM_WEIGHTS
 from dlcli.text.cleaning import SPACES, URL
 from dlcli.text.normalise import HTML
+from dlcli.text.pipeline import TextPipeline
 
 
 def left_out(config: Any, record: RunRecord) -> list[str]:
@@ -35,7 +36,9 @@ def notes(config: Any, run: Path) -> list[str]:
 
 def values(predictor: Predictor, config: Any) -> dict[str, Any]:
     """Return what the template is filled with."""
-    cleaning = predictor.pipeline.config
+    pipeline = predictor.pipeline
+    assert isinstance(pipeline, TextPipeline)
+    cleaning = pipeline.config
     words = predictor.path.resolve() / PIPELINE / "words.tsv"
     data = Path(config.data)
     valued = cleaning.features in ("counts", "tfidf")
@@ -92,4 +95,3 @@ def _contrasts(dim: int, classes: int) -> str:
         return "np.eye(len(CLASSES)) - 1 / len(CLASSES)"
     random = "np.random.Generator(np.random.Philox(key=[SEED, 2**32]))"
     return f"{random}.standard_normal(({dim}, len(CLASSES))) / np.sqrt({dim})"
-

@@ -6,14 +6,15 @@ import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from dlcli.core.files import replacing
 from dlcli.core.findings import Finding
 from dlcli.core.parallel import parallel
 from dlcli.errors import DlcliError, printable
+from dlcli.vision.lettering import cut, font
 
 # Pixels: a thumbnail, what is between tiles, around the sheet, and between findings.
 _TILE, _GAP, _MARGIN, _SPACE = 144, 14, 36, 18
@@ -115,9 +116,9 @@ def _painted(
     width = 2 * _MARGIN + _width(_COLUMNS)
     sheet = Image.new("RGB", (width, bottom + _MARGIN), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN - 8), _cut(pen, title, _font(22), width - 2 * _MARGIN), _INK, _font(22))
+    pen.text((_MARGIN, _MARGIN - 8), cut(pen, title, font(22), width - 2 * _MARGIN), _INK, font(22))
     if not blocks:
-        pen.text((_MARGIN, _MARGIN + _TITLE), "Nothing was found that a picture could show.", _PALE, _font(15))
+        pen.text((_MARGIN, _MARGIN + _TITLE), "Nothing was found that a picture could show.", _PALE, font(15))
     for (finding, rows), at in zip(blocks, places, strict=True):
         _paint_head(pen, finding, at, _width(_columns(rows)))
         for number, row in enumerate(rows):
@@ -153,10 +154,10 @@ def _paint_head(pen: ImageDraw.ImageDraw, finding: Finding, at: tuple[int, int],
     (x, y), color = at, _RED if finding.level == "error" else _AMBER
     pen.rectangle((x, y, x + width, y + _BAND), _PANEL)
     pen.rectangle((x, y, x + 5, y + _BAND), color)
-    pen.text((x + 16, y + 5), f"{finding.level}: {finding.name}", color, _font(15))
+    pen.text((x + 16, y + 5), f"{finding.level}: {finding.name}", color, font(15))
     data = finding.data[-1]
     text = finding.text if finding.text.startswith(data) else f"{data}: {finding.text}"
-    pen.text((x + 16, y + 24), _cut(pen, text, _font(13), width - 32), _INK, _font(13))
+    pen.text((x + 16, y + 24), cut(pen, text, font(13), width - 32), _INK, font(13))
 
 
 def _rows(tiles: Sequence[Tile]) -> list[list[Tile]]:
@@ -188,30 +189,9 @@ def _paint_tile(
         lines = textwrap.wrap(tile.note, 20)[:7]
         top = y + _TILE // 2 - len(lines) * 9
         for number, line in enumerate(lines):
-            pen.text((x + _TILE // 2, top + number * 18), line, _PALE, _font(13), anchor="ma")
+            pen.text((x + _TILE // 2, top + number * 18), line, _PALE, font(13), anchor="ma")
     else:
         sheet.paste(image, (x + (_TILE - image.width) // 2, y + (_TILE - image.height) // 2))
-    pen.text((x, y + _TILE + 5), _cut(pen, tile.name, _font(12), _TILE, front=True), _INK, _font(12))
+    pen.text((x, y + _TILE + 5), cut(pen, tile.name, font(12), _TILE, front=True), _INK, font(12))
     note = "" if image is None else tile.note
-    pen.text((x, y + _TILE + 5 + _LINE), _cut(pen, note, _font(12), _TILE), _PALE, _font(12))
-
-
-def _cut(pen: ImageDraw.ImageDraw, text: str, font: Any, width: int, *, front: bool = False) -> str:
-    """Cut a text to a width; with `front` its beginning, as the end of a file's name tells more."""
-    if pen.textlength(text, font) <= width:
-        return text
-    while text and pen.textlength(f"…{text}", font) > width:
-        text = text[1:] if front else text[:-1]
-    return f"…{text}" if front else f"{text}…"
-
-
-_fonts: dict[int, Any] = {}
-
-
-def _font(size: int) -> Any:
-    """Return the font that ships with Matplotlib: it has more than Latin letters, and every machine has it."""
-    if size not in _fonts:
-        from matplotlib import get_data_path
-
-        _fonts[size] = ImageFont.truetype(os.path.join(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)  # noqa: PTH118
-    return _fonts[size]
+    pen.text((x, y + _TILE + 5 + _LINE), cut(pen, note, font(12), _TILE), _PALE, font(12))
