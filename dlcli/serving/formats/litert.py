@@ -9,10 +9,9 @@ from typing import Any
 
 from dlcli.core.backend import keras, tf
 from dlcli.core.quiet import quiet_libraries
-from dlcli.errors import ModelError, UsageError
+from dlcli.errors import ModelError
 from dlcli.serving.card import Tensor
-from dlcli.serving.formats.conversion import as_function, is_recurrent, layers_of, signature
-from dlcli.text.bag_models import NgramWeights
+from dlcli.serving.formats.conversion import as_function, is_recurrent, signature
 
 
 def write(
@@ -34,12 +33,9 @@ def write(
         the inputs, in the order of the model's, and the name of the output.
 
     Raises:
-        UsageError: the model cannot be quantised so.
         ModelError: the converter gave up.
     """
     specs = signature(model, batch=1 if is_recurrent(model) else None)
-    if quantize == "int8":
-        _require_quantizable(model, specs)
     function = as_function(model, specs, outputs=outputs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], function)
     if quantize != "none":
@@ -70,18 +66,3 @@ def _tensors(content: bytes, specs: Sequence[Any]) -> tuple[list[Tensor], str]:
         (name,) = [name for name in names if name.removesuffix(":0").removeprefix("serving_default_") == spec.name]
         tensors.append(Tensor(name=name, dtype=spec.dtype.name, shape=spec.shape.as_list()))
     return tensors, interpreter.get_output_details()[0]["name"]
-
-
-def _require_quantizable(model: keras.Model, specs: Sequence[tf.TensorSpec]) -> None:
-    """Raise a `UsageError` for a model of which all in 8 bits makes no file that answers."""
-    reason = ""
-    if any(isinstance(layer, NgramWeights) for layer in layers_of(model)):
-        reason = "an ngram model: of a short text's length, which its weights are divided by, 8 bits leave 0"
-    elif is_recurrent(model) and specs[0].shape[1:].is_fully_defined():
-        # Measured with TensorFlow 2.21: a segmentation fault. Loops over the words of a text go.
-        reason = "a recurrent model of pictures: TensorFlow's converter crashes on the ranges of its loop"
-    if reason:
-        raise UsageError(
-            f"--quantize int8 does not go with --format litert and {reason}",
-            hint="Take --quantize dynamic, or --format onnx",
-        )
