@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dlcli.core.backend import keras
+from dlcli.core.ensemble import GeometricMean
 from dlcli.errors import UsageError
 from dlcli.serving.formats.conversion import is_recurrent, layers_of
 from dlcli.text.bag_models import NgramWeights
-from dlcli.text.sequence_layers import LocalMaxPooling
+from dlcli.text.sequence_layers import LocalMaxPooling, SelfAttention
 
 
 def require_quantizable(model: keras.Model, *, format: str, quantize: str) -> None:
@@ -26,8 +27,12 @@ def _reason(model: keras.Model, format: str, quantize: str) -> str:
     eight = quantize == "int8" or (quantize == "dynamic" and format == "onnx")
     if eight and any(isinstance(layer, LocalMaxPooling) for layer in layers_of(model)):
         return "a cnn-lstm: what stands for padding before a maximum, -1e30, takes all of an 8-bit range"
+    if (format, quantize) == ("onnx", "int8") and any(isinstance(layer, SelfAttention) for layer in layers_of(model)):
+        return "a transformer: its answers differed by more than the tolerance when it was tried"
     if (format, quantize) != ("litert", "int8"):
         return ""
+    if any(isinstance(layer, GeometricMean) for layer in layers_of(model)):
+        return "an ensemble: TensorFlow's converter finds no ranges for several inputs of different widths"
     if any(isinstance(layer, NgramWeights) for layer in layers_of(model)):
         return "an ngram model: of a short text's length, which its weights are divided by, 8 bits leave 0"
     if is_recurrent(model) and len(model.inputs[0].shape) == 4:
