@@ -51,8 +51,19 @@ class ExportConfig(TrainedLabelledConfig):
         metavar="DATA",
     )
 
+    web: bool = option(
+        False, "With onnx: add a page that runs the model in a browser, from a plain folder, with onnxruntime-web."
+    )
+    mirror: str = option(
+        "", "With --web: fetch onnxruntime-web's package under this address instead of npm's.", metavar="URL"
+    )
+
     @model_validator(mode="after")
     def _quantizable(self) -> ExportConfig:
+        if self.web and self.format not in ("onnx", "all"):
+            raise ValueError(f"--web goes with --format onnx or all, not {self.format}")
+        if self.mirror and not self.web:
+            raise ValueError("--mirror goes with --web")
         if self.quantize != "none" and self.format not in (*QUANTIZED, "all"):
             raise ValueError(f"--quantize {self.quantize} goes with --format litert, onnx or all, not {self.format}")
         return self
@@ -79,6 +90,7 @@ class ExportResult(Result):
     verified: int
     largest_difference: float | None = None
     artefacts: list[dict[str, Any]]
+    page: Path | None = None
 
     def text(self) -> str:
         """Return the result as lines of names and values; of several formats as a table."""
@@ -86,7 +98,9 @@ class ExportResult(Result):
         if self.verified:
             verified = f"{self.verified} items, largest difference of an output {self.largest_difference:.1e}"
         kind = self.format if self.quantize == "none" else f"{self.format}, {self.quantize}"
-        parts = [facts([("export", str(self.out)), ("format", kind), ("verified", verified)])]
+        parts = [
+            facts([("export", str(self.out)), ("format", kind), ("verified", verified), ("page", str(self.page or ""))])
+        ]
         if len(self.artefacts) > 1 or any(one["accuracy"] for one in self.artefacts):
             rows = [_row(one) for one in self.artefacts]
             parts.append(table(rows, header=("artefact", "MB", "difference", "accuracy", "run's", "same answers")))
@@ -120,6 +134,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     out = config.place
     _require_free(out, config)
     require_writable_parent(out)
+    runtime = _runtime(config, progress)
     items = _items(config, record, count=config.verify, training=False) if config.verify else []
     labelled = _labelled(config, record, progress) if config.verify_data and config.quantize != "none" else None
     samples = _items(config, record, count=_SAMPLES, training=True) if config.quantize == "int8" else []
@@ -136,6 +151,11 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
             progress.note(f"{format} keeps the run's weights: it is not quantised")
         progress.begin(f"exporting {format}")
         card = write(predictor, folder, format=format, quantize=quantize, samples=samples)
+        if runtime and format == "onnx":
+            from dlcli.serving.web_page import write_page
+
+            progress.begin("adding the page")
+            write_page(folder, card, runtime)
         if items or labelled:
             progress.begin(f"verifying {format}")
         return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
@@ -153,7 +173,17 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         verified=len(items),
         largest_difference=max(differences, default=None),
         artefacts=[_described(one) for one in done],
+        page=(out / "onnx" if config.format == "all" else out) / "index.html" if config.web else None,
     )
+
+
+def _runtime(config: ExportConfig, progress: Progress) -> Path | None:
+    """Return the package of the browser's runtime, where a page is wanted."""
+    if not config.web:
+        return None
+    from dlcli.serving.web_page import obtain_runtime
+
+    return obtain_runtime(progress, mirror=config.mirror)
 
 
 def _described(one: Exported) -> dict[str, Any]:
@@ -226,6 +256,7 @@ ACTION = Action(
     examples=(
         "dlcli export runs/reviews --format savedmodel --out served/1 --verify 64",
         "dlcli export runs/reviews --format onnx --out dist --verify 64 && python dist/runner.py 'not bad at all'",
+        "dlcli export runs/photos --format onnx --web --out page && python -m http.server --directory page",
         "dlcli export runs/photos --format all --quantize int8 --verify 64 --verify-data test-photos/ --out dist",
     ),
 )
