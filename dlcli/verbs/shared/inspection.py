@@ -146,6 +146,11 @@ class _Looking:
                     f"--visualise makes pictures, and {self.run} classifies texts",
                     hint="--top-activating LAYER shows which words excite a filter",
                 )
+        if config.top_activating and "members" in record.config:
+            raise UsageError(
+                f"--top-activating looks into one network, and {self.run} is an ensemble",
+                hint=f"Look into one of its runs: {', '.join(map(str, record.config['members']))}",
+            )
         config.require_fitting(record)
         if config.graph:
             from dlcli.core.files import require_free_file
@@ -213,8 +218,8 @@ class _Looking:
         path = self._drawn(self._place("visualised", layer))
         pictures.draw_visualised(path, found, names, layer=layer, steps=config.steps)
         return [
-            {"filter": number, "activation": float(activation), "noise": float(noise)}
-            for number, activation, noise in zip(filters, found.activations, found.noise, strict=True)
+            {"filter": number, "name": name, "activation": float(activation), "noise": float(noise)}
+            for number, name, activation, noise in zip(filters, names, found.activations, found.noise, strict=True)
         ]
 
     def top_activating(self) -> list[dict[str, Any]]:
@@ -237,7 +242,8 @@ class _Looking:
             path = self._drawn(self._place("top", layer))
             pictures.draw_exciting(path, best, names, self.predictor.pipeline, layer=layer)
         return [
-            {"filter": number, "inputs": [_said(one) for one in row]} for number, row in zip(filters, best, strict=True)
+            {"filter": number, "name": name, "inputs": [_said(one) for one in row]}
+            for number, name, row in zip(filters, names, best, strict=True)
         ]
 
     def graph(self) -> str:
