@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dlcli.results.report.gather import Report
 
 _NAMES = {"html": "report.html", "markdown": "report.md", "model-card": "model-card.md"}
-# Bytes of all explanations of a page: one of a picture is tens of kilobytes.
-_MOST_BYTES = 1_000_000
+# Of an explained text: a page has ten of them.
+_MOST_CHARACTERS = 4000
 
 
 class ReportConfig(IntervalConfig, TrainedLabelledConfig):
@@ -177,7 +177,7 @@ def _content(found: Report, answerer: Any, config: ReportConfig, progress: Progr
 
 
 def _explanations(found: Report, answerer: Any, progress: Progress) -> tuple[Sequence[Any], str]:
-    """Return why the run gave its surest wrong answers, as HTML; and why some of them are not explained."""
+    """Return why the run gave its surest wrong answers, as HTML; or nothing, and why not."""
     from dlcli.results.explain import explainer, fragment
 
     items = [mistake.item for mistake in found.answered.mistakes]
@@ -185,11 +185,10 @@ def _explanations(found: Report, answerer: Any, progress: Progress) -> tuple[Seq
         return [], ""
     progress.begin("explaining the surest wrong answers")
     try:
-        explained = [fragment(one) for one in explainer(answerer.predictor)(items, None)]
+        explained = explainer(answerer.predictor)(items, None)
     except DlcliError as error:
         return [], f"They are not explained: {error.message}."
-    sizes = [sum(len(one) for one in explained[: number + 1]) for number in range(len(explained))]
-    return [one for one, size in zip(explained, sizes, strict=True) if size <= _MOST_BYTES], ""
+    return [fragment(one, longest=_MOST_CHARACTERS) for one in explained], ""
 
 
 def _defaults(record: RunRecord) -> dict[str, Any]:

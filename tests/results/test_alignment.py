@@ -36,6 +36,7 @@ def shown(text: str, words: dict[str, str] | None = None, **settings: object) ->
         ("ab c", {"analyzer": "char"}, ["a", "b", "c"]),
         ("東京 good", {"analyzer": "char"}, ["東", "京", "g", "o", "o", "d"]),
         ("👍 good\u00a0film\x00 end", {}, ["👍", "good", "film", "end"]),
+        ("it´s 60", {}, ["it", "´", "s", "60"]),
         ("ﬁne ½", {"strip_accents": True}, ["ﬁne", "½", "½", "½"]),
     ],
 )

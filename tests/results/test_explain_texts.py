@@ -179,3 +179,47 @@ def test_names_and_texts_are_inert(bigrams: Any) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert '<mark class="for" style="--w:100%" title="+' in html and ">loved</mark>" in html
     assert "more characters" in fragment(found, longest=20) and "more" not in html
+
+
+MODELS = {
+    "bow": {"features": "counts"},
+    "ngram": {"hidden_units": (6,)},
+    "mlp": {"features": "tfidf"},
+    **{name: {} for name in ("bilstm", "cnn-lstm", "transformer")},
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_all_kinds_have_logits_and_a_method(name: str) -> None:
+    from dlcli.text import models
+    from dlcli.text.config import TextModelConfig, TextPipelineConfig
+    from dlcli.text.pipeline import TextPipeline
+
+    settings = dict(MODELS[name])
+    wanted = TextPipelineConfig(features=settings.pop("features", None), max_length=None).for_model(name)
+    if wanted.ordered:
+        wanted = wanted.model_copy(update={"max_length": 6})
+    texts = ["a good film", "a bad film , not good", "so so"]
+    pipeline, encoded = TextPipeline.adapt(texts, wanted)
+    sizes = {"embedding_dim": 4, "units": 4} if wanted.ordered else {}
+    config = TextModelConfig(model=name, initializer="random_normal:stddev=0.5", **sizes, **settings)
+    model = models.build(config, pipeline, encoded, np.array([0, 1, 2]), classes=3, seed=3)
+
+    class Answers:
+        labels, probabilistic = ["x", "y", "z"], True
+
+        def __init__(self) -> None:
+            self.model, self.pipeline = model, pipeline
+
+        def outputs(self, items: list[str]) -> Any:
+            return np.asarray(model(pipeline.graph(items)))
+
+    explain = explainer(Answers())
+    (found,) = explain(["GOOD film, unseen film"], [1])
+    logs = np.log(Answers().outputs(["GOOD film, unseen film"])[0])
+    assert found.logit == pytest.approx(logs[1] - (logs[0] + logs[2]) / 2, abs=2e-4)
+    assert found.method == ("exact" if name == "bow" else "integrated")
+    assert found.start is not None
+    difference = found.logit - found.start
+    assert sum(span.weight for span in found.spans) == pytest.approx(difference, abs=0.02 * max(1.0, abs(difference)))
+    assert [found.item[span.start : span.stop] for span in found.spans] == ["GOOD", "film", ",", "unseen", "film"]

@@ -94,7 +94,8 @@ def test_many_classes_make_a_small_page() -> None:
 
 def test_scores_have_no_curves_and_no_calibration() -> None:
     report = a_report(answered(2, 50, probabilistic=False), ["a", "b"])
-    shown = page(report, [])
+    shown = page(report, [], note="They are not explained: <why>.")
+    assert "They are not explained: &lt;why&gt;." in shown
     assert charts.calibration(report) is None and charts.ranking(report) == []
     assert "<svg" not in shown and "above the true class" in shown
     assert "(the run gives scores, not probabilities)" in shown

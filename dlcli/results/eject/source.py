@@ -43,6 +43,7 @@ class _Plain(ast.NodeTransformer):
     def __init__(self, values: Mapping[str, Any], calls: Mapping[str, str | None]) -> None:
         self.values = values
         self.calls = calls
+        self._method = ""
         self._gone = {name.removeprefix("self.") for name in values} | {
             name.partition(".")[0] for name in values if not name.startswith("self.")
         }
@@ -58,6 +59,7 @@ class _Plain(ast.NodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.decorator_list, node.returns = [], None
+        self._method = node.name
         _without_docstring(node)
         arguments = node.args
         arguments.args = [one for one in arguments.args if one.arg not in self._gone]
@@ -89,8 +91,8 @@ class _Plain(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        # A parameter that went is filled in where `__init__` read it.
-        for name in (node.id, f"self.{node.id}"):
+        # A parameter that went is filled in where `__init__` read it; elsewhere the name is another variable's.
+        for name in (node.id, *([f"self.{node.id}"] if self._method == "__init__" else [])):
             if name in self.values and isinstance(node.ctx, ast.Load):
                 return ast.Constant(self.values[name])
         return node

@@ -66,7 +66,9 @@ def _folded(text: str) -> tuple[str, list[int]]:
 @functools.cache
 def _fold(character: str) -> str:
     parts = unicodedata.normalize("NFKD", character)
-    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    folded = "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+    # An accent that stands alone is a space with a mark on it.
+    return folded if folded.strip() or not folded or character.isspace() else character
 
 
 def _has_word(text: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlcli.core.metrics import rated_classes
-from dlcli.core.panels import COLOURS, GREY, VERMILION, Curve, Panel, figure
+from dlcli.core.panels import COLOURS, GREY, VERMILION, Curve, Panel, figure, shorten
 from dlcli.core.plots import training_panels
 from dlcli.core.scales import Scale
 from dlcli.results.report.gather import Report
@@ -171,7 +171,7 @@ def _thinned(xs: npt.NDArray[Any], ys: npt.NDArray[Any]) -> tuple[list[float], l
 
 def _chart(panels: Sequence[Panel], *, name: str, note: str, about: str, legend: Sequence[Curve] = ()) -> Chart:
     svg = inline(figure(panels), name=f"chart-{name}", title=panels[0].title, description=about)
-    return Chart(svg=svg, legend=[(curve.label, colour(curve.colour)) for curve in legend], note=note)
+    return Chart(svg=svg, legend=[(shorten(curve.label), colour(curve.colour)) for curve in legend], note=note)
 
 
 def _monitored(report: Report) -> str:

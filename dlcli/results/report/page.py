@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from dlcli.errors import DlcliError
 from dlcli.results import words
 from dlcli.results.pages import render
 from dlcli.results.report import charts, sentences
+from dlcli.results.report.answered import Mistake
 from dlcli.results.report.gather import Report
 
 # Classes of the confusion matrix; of more, those that take part in most mistakes, and the others as one.
@@ -43,8 +45,8 @@ def page(report: Report, explanations: Sequence[markupsafe.Markup], *, note: str
 
     Args:
         report: what to show.
-        explanations: of the first mistakes, as HTML.
-        note: why some or all of them are missing.
+        explanations: of all mistakes, as HTML; or none.
+        note: why there are none.
     """
     labels = [cut(name, _NAME) for name in report.record.labels]
     return render(
@@ -66,7 +68,10 @@ def page(report: Report, explanations: Sequence[markupsafe.Markup], *, note: str
         classes=_classes(report),
         matrix=_matrix(report),
         examples=_examples(report),
-        mistakes=[_mistake(report, number, explanations) for number in range(len(report.answered.mistakes))],
+        mistakes=[
+            _mistake(report, mistake, explanation)
+            for mistake, explanation in itertools.zip_longest(report.answered.mistakes, explanations)
+        ],
         explained=bool(explanations),
         explanation_note=note,
         members=sentences.members(report),
@@ -165,18 +170,17 @@ def _examples(report: Report) -> list[tuple[int, list[Any]]]:
     return [(label, [item for item in items if item]) for label, items in shown if any(items)]
 
 
-def _mistake(report: Report, number: int, explanations: Sequence[markupsafe.Markup]) -> dict[str, Any]:
-    mistake = report.answered.mistakes[number]
+def _mistake(report: Report, mistake: Mistake, explanation: markupsafe.Markup | None) -> dict[str, Any]:
     pictures = report.record.domain == "vision"
-    if number < len(explanations):
-        content: Any = explanations[number]
+    if explanation is not None:
+        content: Any = explanation
     elif pictures:
         content = thumbnail(mistake.item, alt="the picture", longest=2 * _THUMBNAIL)
     else:
         content = cut(mistake.item, _TEXT)
     return {
         "content": content,
-        "explained": number < len(explanations),
+        "explained": explanation is not None,
         "where": cut(report.name_of(mistake.item) if pictures else mistake.where, 2 * _NAME),
         "label": mistake.label,
         "predicted": mistake.predicted,
