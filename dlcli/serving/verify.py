@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.errors import ModelError, printable
+from dlcli.errors import DlcliError, ModelError, printable
 from dlcli.serving.artefacts import Artefact
 from dlcli.serving.predictor import Predictor
 
@@ -68,9 +68,18 @@ def verify(predictor: Predictor, path: Path, items: Sequence[str]) -> Verified:
         raise ModelError(
             f"the export does not answer as the run: its classes are {artefact.labels}, not {predictor.labels}"
         )
+    count = len(items)
+    # An empty text stands for all of which no word is known.
+    items = [*items, ""] if artefact.card.domain == "text" else items
     raw = predictor.pipeline.raw(items)
     expected = predictor.outputs(items)
-    found = [artefact.outputs(raw), _again(path, artefact, raw)]
+    try:
+        found = [artefact.outputs(raw), _again(path, artefact, raw)]
+    except (DlcliError, OSError):
+        raise
+    except Exception as error:  # Each runtime has errors of its own.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"the export does not answer ({reason})", hint="It was not kept") from error
     allowed = tolerance(artefact, predictor)
     sizes = 1.0 if predictor.probabilistic else np.maximum(1.0, np.abs(expected))
     differences = np.max([np.abs(expected - answers) / sizes for answers in found], axis=(0, 2))
@@ -80,11 +89,11 @@ def verify(predictor: Predictor, path: Path, items: Sequence[str]) -> Verified:
         shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
         raise ModelError(
             f"the export does not answer as the run: {artefact.format} {artefact.card.outputs} differ by up to "
-            f"{differences[worst]:.2g} (tolerance {allowed:g}), most for item {worst + 1} of {len(items)}, {shown!r}",
+            f"{differences[worst]:.2g} (tolerance {allowed:g}), most for {shown!r}",
             hint="It was not kept; "
             + ("please report this" if artefact.card.quantize == "none" else "quantise it less: --quantize float16"),
         )
-    return Verified(items=len(items), largest_difference=float(differences[worst]), tolerance=allowed)
+    return Verified(items=count, largest_difference=float(differences[worst]), tolerance=allowed)
 
 
 def _again(path: Path, artefact: Artefact, raw: Sequence[Any]) -> np.ndarray[Any, Any]:

@@ -102,7 +102,7 @@ def test_the_export_of_another_run_is_caught(run: Path, other_run: Path, tmp_pat
     from dlcli.serving.verify import verify
 
     write(Predictor(other_run), tmp_path / "other", format="savedmodel")
-    with pytest.raises(ModelError, match=r"does not answer as the run: .* item \d+ of 6, '") as caught:
+    with pytest.raises(ModelError, match=r"does not answer as the run: .*, most for '") as caught:
         verify(Predictor(run), tmp_path / "other", TEXTS)
     assert caught.value.exit_code == 4
 
@@ -225,6 +225,13 @@ def test_its_runner_is_a_program(run: Path, onnx: Path, tmp_path: Path) -> None:
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["pos", "neg", "neg"]
     assert "\x1b" not in done.stdout
     assert answer(onnx).returncode == 2
+
+
+def test_an_ngram_model_has_no_int8_litert_file(dlcli: Command, small_run: Path) -> None:
+    outcome = dlcli("export", small_run, "--format", "litert", "--quantize", "int8", "--out", "o")
+    assert outcome.code == 2
+    assert "ngram" in outcome.err and "--quantize dynamic" in outcome.err
+    assert not Path("o").exists()
 
 
 @pytest.fixture(scope="module")
