@@ -17,6 +17,7 @@ from dlcli.serving import preprocessing, runner
 from dlcli.serving.artefacts import Artefact
 from dlcli.serving.card import FILES, QUANTIZED, Card, Tensor
 from dlcli.serving.formats import conversion, keras_file, litert, onnx, savedmodel
+from dlcli.serving.formats.quantization import require_quantizable
 from dlcli.serving.predictor import Predictor
 from dlcli.serving.verify import Verified, verify
 
@@ -54,7 +55,7 @@ def write(
         its card, which is written as `model.json`.
 
     Raises:
-        UsageError: the format cannot be quantised.
+        UsageError: the format, or the model in it, cannot be quantised so.
         ModelError: a converter gave up.
     """
     folder.mkdir()
@@ -103,6 +104,7 @@ def _write_model(
         return savedmodel.write(predictor, folder, outputs=outputs)
     if format == "keras":
         return keras_file.write(predictor, folder)
+    require_quantizable(predictor.model, format=format, quantize=quantize)
     convert = litert.write if format == "litert" else onnx.write
     model = conversion.in_float32(predictor.model)
     given = list(_arrays(predictor, samples)) if quantize == "int8" else []

@@ -9,10 +9,9 @@ from typing import Any
 
 from dlcli.core.backend import keras, tf
 from dlcli.core.quiet import quiet_libraries
-from dlcli.errors import ModelError, UsageError
+from dlcli.errors import ModelError
 from dlcli.serving.card import Tensor
-from dlcli.serving.formats.conversion import as_function, is_recurrent, layers_of, signature
-from dlcli.text.bag_models import NgramWeights
+from dlcli.serving.formats.conversion import as_function, is_recurrent, signature
 
 
 def write(
@@ -34,15 +33,8 @@ def write(
         the inputs, in the order of the model's, and the name of the output.
 
     Raises:
-        UsageError: the model cannot be quantised so.
         ModelError: the converter gave up.
     """
-    if quantize == "int8" and any(isinstance(layer, NgramWeights) for layer in layers_of(model)):
-        raise UsageError(
-            "--quantize int8 does not go with --format litert and an ngram model: of a short text's length, which its "
-            "weights are divided by, 8 bits leave 0",
-            hint="Take --quantize dynamic, or --format onnx",
-        )
     specs = signature(model, batch=1 if is_recurrent(model) else None)
     function = as_function(model, specs, outputs=outputs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], function)
