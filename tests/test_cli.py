@@ -433,10 +433,12 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "predict --text": ("runs/r --text one --text two", {"run": Path("runs/r"), "text": ("one", "two")}),
     "export": (
         "runs/r --format onnx --quantize int8 --out served/1 --force --verify 64 --verify-data d.csv"
-        " --text-column review --encoding cp1252",
+        " --text-column review --encoding cp1252 --web --mirror https://m/x",
         {
             "run": Path("runs/r"),
             "format": "onnx",
+            "web": True,
+            "mirror": "https://m/x",
             "quantize": "int8",
             "out": Path("served/1"),
             "force": True,

@@ -97,7 +97,7 @@ def _about(record: RunRecord) -> dict[str, Any]:
     import sklearn
 
     return {
-        "format": 2,
+        "format": 3,
         "data": record.data.get("fingerprint"),
         "labels": record.labels,
         "scikit-learn": sklearn.__version__,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,25 @@ from dlcli.core.run import RunRecord
 from dlcli.errors import DataError
 from dlcli.results import regression
 from dlcli.results.regression import Regression
+from dlcli.text.config import TextPipelineConfig
+from dlcli.text.encoded import EncodedTexts
+from dlcli.text.features import tfidf_weights
+from dlcli.text.pipeline import TextPipeline
 
 # More texts than this teach a baseline little; it is fitted on a seeded sample of so many.
 MOST_FITTED = 50_000
 # Weights of the regression, over all classes: what its solver needs of memory is about 160 bytes each.
 _MOST_WEIGHTS = 5_000_000
+# What scikit-learn's `TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)` counts, in a tenth of its time.
+_SETTINGS = TextPipelineConfig(
+    ngrams=(1, 2),
+    features="counts",
+    min_count=1,
+    min_df=2,
+    min_word_length=2,
+    punctuation="drop",
+    strip_html=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,22 +41,23 @@ class Tfidf:
     """A fitted model.
 
     Attributes:
-        terms: words and pairs of words, in the order of the columns.
-        idf: float (terms,).
+        pipeline: counts words and pairs of words.
         regression: of their weights.
         counts: int (classes,), training items of each class.
-        rows: how many of them it was fitted on.
     """
 
     name = "tfidf"
     title = "TF-IDF logistic regression"
     about = "scikit-learn, words and pairs of words"
 
-    terms: list[str]
-    idf: npt.NDArray[np.float64]
+    pipeline: TextPipeline
     regression: Regression
     counts: IntArray
-    rows: int
+
+    @property
+    def rows(self) -> int:
+        """How many training items it was fitted on."""
+        return self.pipeline.texts
 
     @staticmethod
     def learn(texts: Sequence[str], labels: IntArray, classes: int, *, seed: int) -> Tfidf:
@@ -59,28 +73,20 @@ class Tfidf:
             DataError: no word is in two texts.
         """
         kept = regression.sample(labels, MOST_FITTED, seed=seed)
-        vectorizer = _vectorizer(min_df=2, max_features=_MOST_WEIGHTS // classes)
+        settings = _SETTINGS.model_copy(update={"max_features": _MOST_WEIGHTS // classes})
         try:
-            matrix = vectorizer.fit_transform([texts[row] for row in kept.tolist()])
-        except ValueError:
+            pipeline, bags = TextPipeline.adapt((texts[row] for row in kept.tolist()), settings)
+        except DataError:
             raise DataError("no word is in two of the training texts") from None
         return Tfidf(
-            terms=vectorizer.get_feature_names_out().tolist(),
-            idf=vectorizer.idf_,
-            regression=Regression.learn(matrix, labels[kept]),
+            pipeline=pipeline,
+            regression=Regression.learn(_matrix(bags, pipeline), labels[kept]),
             counts=np.bincount(labels, minlength=classes),
-            rows=len(kept),
         )
 
     def outputs(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the probabilities of the classes for each text, float (n, classes)."""
-        return self.regression.probabilities(self._vectorizer.transform(texts))
-
-    @functools.cached_property
-    def _vectorizer(self) -> Any:
-        vectorizer = _vectorizer(vocabulary={term: column for column, term in enumerate(self.terms)})
-        vectorizer.idf_ = self.idf
-        return vectorizer
+        return self.regression.probabilities(_matrix(self.pipeline.encode(texts), self.pipeline))
 
     @staticmethod
     def load(run: Path, record: RunRecord) -> Tfidf | None:
@@ -88,26 +94,36 @@ class Tfidf:
         arrays = regression.load(run, record, Tfidf.name)
         if arrays is None:
             return None
+        pipeline = TextPipeline.of_terms(
+            _SETTINGS,
+            arrays["terms"].tobytes().decode().split("\n"),
+            counts=arrays["occurrences"],
+            texts=arrays["texts"],
+            number=int(arrays["rows"]),
+        )
         return Tfidf(
-            terms=arrays["terms"].tobytes().decode().split("\n"),
-            idf=arrays["idf"],
+            pipeline=pipeline,
             regression=Regression(arrays["weights"], arrays["intercept"]),
             counts=arrays["counts"],
-            rows=int(arrays["rows"]),
         )
 
     def save(self, run: Path, record: RunRecord) -> str:
         """Keep the model in the run; return why that was not possible."""
+        vocabulary = self.pipeline.vocabulary
         arrays = {
-            "terms": np.frombuffer("\n".join(self.terms).encode(), np.uint8),
-            "idf": self.idf,
+            "terms": np.frombuffer("\n".join(vocabulary.terms).encode(), np.uint8),
+            "occurrences": vocabulary.counts,
+            "texts": vocabulary.texts,
             "counts": self.counts,
             "rows": self.rows,
         }
         return regression.save(run, record, self.name, arrays | self.regression._asdict())
 
 
-def _vectorizer(**settings: Any) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def _matrix(bags: EncodedTexts, pipeline: TextPipeline) -> Any:
+    """Return the weights of n-grams as a sparse matrix, float64 (texts, n-grams)."""
+    from scipy.sparse import csr_matrix
 
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, **settings)
+    starts = np.append(0, np.cumsum(bags.lengths))
+    weights = tfidf_weights(bags, pipeline.idf, sublinear=True)
+    return csr_matrix((weights, bags.ids - 1, starts), shape=(len(bags), len(pipeline.vocabulary)))

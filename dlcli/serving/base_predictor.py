@@ -26,6 +26,7 @@ class BasePredictor:
         base: which.
         weights: the file of its weights, those of the head among them.
         classes: Keras' file of ImageNet's class names.
+        batch_size: pictures that are answered together; without it as many as fit the network.
         batch_size: pictures that are answered together; without it as many as fit the base.
 
     Raises:

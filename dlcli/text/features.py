@@ -34,7 +34,7 @@ def write_matrix(path: Path, bags: EncodedTexts, *, columns: int, idf: np.ndarra
     np.cumsum(bags.lengths, out=starts[1:])
     indices = bags.ids.astype(integers, copy=False) - 1
     if idf is not None:
-        data = _weights(bags, indices, idf)
+        data = tfidf_weights(bags, idf)
     elif bags.values is not None:
         data = bags.values.astype(np.int32)
     else:
@@ -42,10 +42,17 @@ def write_matrix(path: Path, bags: EncodedTexts, *, columns: int, idf: np.ndarra
     np.savez(path, indices=indices, indptr=starts, format=b"csr", shape=(len(bags), columns), data=data)
 
 
-def _weights(bags: EncodedTexts, indices: np.ndarray[Any, Any], idf: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return TF-IDF weights in rows of length one, float64."""
+def tfidf_weights(bags: EncodedTexts, idf: np.ndarray[Any, Any], *, sublinear: bool = False) -> np.ndarray[Any, Any]:
+    """Return the TF-IDF weights of n-grams in rows of length one, float64, as scikit-learn has them.
+
+    Args:
+        bags: the ids of each text's n-grams, with their counts.
+        idf: float64, each n-gram's inverse document frequency.
+        sublinear: whether 1 + ln(count) takes the place of the count.
+    """
     assert bags.values is not None
-    weights: np.ndarray[Any, Any] = bags.values * idf[indices]
+    counts = 1 + np.log(bags.values, dtype=np.float64) if sublinear else bags.values
+    weights: np.ndarray[Any, Any] = counts * idf[bags.ids - 1]
     rows = np.repeat(np.arange(len(bags)), bags.lengths)
     norms = np.sqrt(np.bincount(rows, weights=weights**2, minlength=len(bags)))
     weights /= norms[rows]

@@ -220,6 +220,29 @@ class TextPipeline(tf.Module):  # type: ignore[misc]
             words = WordTable.read(folder / _WORDS) if (folder / _WORDS).exists() else WordTable()
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise ModelError(f"{folder} holds no readable text pipeline ({error})") from error
+        return cls.of_terms(config, terms, counts=counts, texts=texts, number=number, words=words)
+
+    @classmethod
+    def of_terms(
+        cls,
+        config: TextPipelineConfig,
+        terms: Sequence[str],
+        *,
+        counts: np.ndarray[Any, Any],
+        texts: np.ndarray[Any, Any],
+        number: int,
+        words: WordTable | None = None,
+    ) -> TextPipeline:
+        """Return the pipeline of a vocabulary that was counted before.
+
+        Args:
+            config: how text is normalised and split.
+            terms: each n-gram's tokens, with spaces between; the most frequent first.
+            counts: int64, how often each occurs in the training texts.
+            texts: int64, in how many of them.
+            number: of the training texts.
+            words: which words are dropped, and which stand for others.
+        """
         vocabulary = Vocabulary(keys=_keys_of_terms(terms), terms=terms, counts=counts, texts=texts)
         return cls(config, vocabulary, texts=number, words=words)
 

@@ -18,6 +18,8 @@ from dlcli.verbs.shared.result import Result
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
 
+# Items that are answered together, and counted on the terminal.
+_TOGETHER = 8
 # The strongest words and n-grams that a terminal shows.
 _SHOWN = 10
 # Characters of a text on a terminal; up to so many classes a message lists all.
@@ -99,14 +101,17 @@ def explain(config: ExplainConfig, progress: Progress) -> ExplainResult:
     predictor = config.predictor(base, progress)
     target = _target(config.target, predictor.labels)
     progress.begin(f"explaining {len(items):,} {'texts' if record.domain == 'text' else 'pictures'}", len(items))
+    from dlcli.core.parallel import chunks
     from dlcli.results.explain import Settings, explainer
+    from dlcli.vision.screening import all_named
 
     settings = Settings(**{name: getattr(config, name) for name in Settings.__dataclass_fields__})
     explained = explainer(predictor, settings=settings)
     found = []
-    for item in items:
-        found += explained([item], None if target is None else [target])
-        progress.advance()
+    with all_named(items if record.domain == "vision" else ()):
+        for some in chunks(items, _TOGETHER):
+            found += explained(some, None if target is None else [target] * len(some))
+            progress.advance(len(some))
     _write(config, found)
     return ExplainResult(
         run=config.run,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
+from dlcli.errors import UsageError
 from dlcli.verbs import Action
 from dlcli.verbs.shared.inspection import NetworkConfig, look_inside
 from dlcli.verbs.shared.inspection_text import (
@@ -32,7 +33,10 @@ class InspectConfig(NetworkConfig):
     section = "Network"
 
     run: Path = option(
-        ..., "A run, finished or not; its network is there once it is finished.", argument=True, metavar="RUN"
+        ...,
+        "A run, finished or not; its network is there once it is finished. Or base:NAME, a pretrained base.",
+        argument=True,
+        metavar="RUN",
     )
 
 
@@ -122,12 +126,15 @@ def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
         config: which run, and what of it.
         progress: told of stages; of the record alone nothing, it is quick.
     """
-    from dlcli.core.run import open_finished, read_history, read_record
+    from dlcli.core.run import open_finished, read_history
 
-    record = read_record(config.run)
-    if record.status == "finished" or config.looks_inside:
+    base = config.base()
+    if base and not config.looks_inside:
+        raise UsageError(f"{config.run} has no record", hint="Ask for what is in it, such as --layers")
+    record = config.record(base)
+    if base is None and (record.status == "finished" or config.looks_inside):
         open_finished(config.run)
-    inside = look_inside(config, record, config.run, progress) if config.looks_inside else {}
+    inside = look_inside(config, record, base, progress) if config.looks_inside else {}
     evaluations = sorted((config.run / "evaluations").glob("*.json"))
     return InspectResult(
         run=config.run,

@@ -130,6 +130,7 @@ def test_an_ensemble_is_explained_by_occlusion(dlcli: Command, run: Path, small_
         ("PICTURES PICTURE --out a.jpg", 2, "--out: expected a file ending in .png, got a.jpg"),
         ("PICTURES PICTURE --target circel", 2, "--target: there is no class 'circel'. Did you mean 'circle'?"),
         ("PICTURES no.jpg", 3, "no.jpg"),
+        ("PICTURES CUT", 3, "ends early or cannot be decoded"),
         ("PICTURES --text a", 2, "--text is for texts"),
         ("nowhere --text a", 2, "nowhere does not exist"),
         ("UNFINISHED --text a", 4, "was interrupted"),
@@ -142,7 +143,8 @@ def test_what_is_refused(dlcli: Command, run: Path, shapes: Path, arguments: str
         Path(name).mkdir()
         content = json.loads((run / "run.json").read_text()) | fields
         (Path(name) / "run.json").write_text(json.dumps(content))
-    places = {"TEXT": run, "PICTURES": shapes, "PICTURE": PICTURE}
+    Path("cut.jpg").write_bytes(PICTURE.read_bytes()[:700])
+    places = {"TEXT": run, "PICTURES": shapes, "PICTURE": PICTURE, "CUT": "cut.jpg"}
     outcome = dlcli("explain", *(places.get(word, word) for word in arguments.split()))
     assert (outcome.code, outcome.out) == (code, ""), outcome.err
     assert words in outcome.lines[-1]

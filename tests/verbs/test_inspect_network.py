@@ -221,6 +221,23 @@ def test_bad_input(dlcli: Command, run: Path, flags: str, code: int, words: str)
     assert not (run / "inspection").exists()
 
 
+def test_units_of_classes_have_their_names_and_an_ensemble_its_members(
+    dlcli: Command, run: Path, small_run: Path
+) -> None:
+    outcome = dlcli(
+        "inspect", run, "--top-activating", "classes", "--top", "1", "--data", small_run.with_name("small.csv")
+    )
+    assert [line for line in outcome.out.splitlines() if line.endswith("of classes")] == [
+        "neg of classes",
+        "pos of classes",
+    ]
+    assert dlcli("ensemble", run, small_run, "--weights", "1,1", "--out", "both").code == 0
+    names = [one["name"] for one in json.loads(dlcli("inspect", "both", "--layers", "--json").out)["layers"]]
+    assert {"member_1", "member_1/embedding", "member_2/classes", "classes"} <= set(names)
+    outcome = dlcli("inspect", "both", "--top-activating", "classes")
+    assert (outcome.code, f"Look into one of its runs: {run}" in outcome.err) == (2, True)
+
+
 def test_a_run_that_was_stopped_has_no_network(dlcli: Command, stopped: Path) -> None:
     outcome = dlcli("inspect", stopped, "--layers")
     assert (outcome.code, "was interrupted. Finish it with: dlcli train-text --resume" in outcome.err) == (4, True)

@@ -151,7 +151,7 @@ def test_wrong_words(dlcli: Command, home: Path, arguments: str, words: str) -> 
     assert words in outcome.lines[-1]
 
 
-@pytest.mark.parametrize("verb", ["evaluate base:tiny SHAPES", "export base:tiny", "inspect base:tiny"])
+@pytest.mark.parametrize("verb", ["evaluate base:tiny SHAPES", "export base:tiny"])
 def test_other_verbs_take_no_base(dlcli: Command, home: Path, verb: str) -> None:
     outcome = dlcli(*(SHAPES if word == "SHAPES" else word for word in verb.split()))
     assert outcome.code == 2
@@ -206,3 +206,21 @@ def test_a_column_that_the_best_classes_would_take_is_told(dlcli: Command, small
 def test_a_base_is_a_whole_entry(home: Path) -> None:
     base: Base = bases.find("tiny")
     assert base.full is not None and base.full.name == "tiny.h5"
+
+
+def test_inspect_looks_into_a_base(dlcli: Command, home: Path) -> None:
+    flags = ("--layers", "--weights", "conv1", "--visualise", "conv1", "--filters", "3", "--steps", "5")
+    outcome = dlcli("inspect", "base:tiny", *flags, "--graph", "net.svg", "--json")
+    assert outcome.code == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert {"conv1", "conv_dw_13", "predictions"} <= {one["name"] for one in result["layers"]}
+    assert [one["shape"] for one in result["weights"]] == [[3, 3, 3, 32]]
+    assert [Path(picture).name for picture in result["pictures"]] == [
+        "weights-conv1.png",
+        "visualised-conv1.png",
+        "net.svg",
+    ]
+    assert all(Path(picture).exists() for picture in result["pictures"])
+    for bad, words in (("", "has no record"), ("--top-activating conv1", "Name some with --data")):
+        outcome = dlcli("inspect", "base:tiny", *bad.split())
+        assert (outcome.code, words in outcome.err) == (2, True), outcome.err

@@ -39,6 +39,10 @@ _FAMILIES = (
 )
 
 
+# Of arrows to the next layer; those that skip some are blue.
+_GREY = "#7A828C"
+
+
 @dataclass(frozen=True)
 class _Box:
     """Where a layer stands: its rank, its column, and the middle of its upper edge in inches from the lower left."""
@@ -210,10 +214,11 @@ def _draw_arrow(axes: Any, start: _Box, end: _Box, boxes: Sequence[_Box], lanes:
     low = start.y - _HEIGHT
     if start.column != end.column:
         corner, over = low - _BELOW / 2, end.y + 0.14
+        skips = end.rank - start.rank > 1
         between = min(box.x for box in boxes if box.column == end.column) - _WIDTH / 2 - _MARGIN * 0.7
-        _line(
-            axes, [(start.x, low), (start.x, corner), (between, corner), (between, over), (end.x, over), (end.x, end.y)]
-        )
+        between -= _OUT if skips else 0
+        way = [(start.x, low), (start.x, corner), (between, corner), (between, over), (end.x, over), (end.x, end.y)]
+        _line(axes, way, colour=BLUE if skips else _GREY)
     elif end.rank - start.rank == 1:
         half = (low + end.y) / 2
         straight = abs(start.x - end.x) < 0.01
@@ -242,7 +247,7 @@ def _lane(start: _Box, end: _Box, lanes: list[tuple[int, _Box, _Box]]) -> int:
     return lane
 
 
-def _line(axes: Any, points: list[tuple[float, float]], *, colour: str = "#7A828C") -> None:
+def _line(axes: Any, points: list[tuple[float, float]], *, colour: str = _GREY) -> None:
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Way
 

@@ -119,33 +119,48 @@ def _taken(items: Iterator[str], count: int) -> list[str]:
 
 def _largest(model: Any, tensor: Any, layer: str, filters: Sequence[int]) -> keras.Model:
     """Return a model that gives each filter's largest output, and where it is: float32 (items, 2 * filters)."""
-    numbers = ops.cast(ops.take(tensor, ops.convert_to_tensor(list(filters), "int32"), axis=-1), "float32")
-    if len(tensor.shape) == 3:
-        mask = _mask(model, layer)
-        if mask is not None:
-            numbers = ops.where(ops.expand_dims(mask, -1), numbers, _NOTHING)
-    if len(tensor.shape) == 2:
-        places = ops.zeros_like(numbers)
-    else:
-        if len(tensor.shape) == 4:
-            _, height, width, _ = tensor.shape
-            numbers = ops.reshape(numbers, (-1, height * width, len(filters)))
+    found = _Largest(filters, name="largest_outputs_of_filters")
+    behind = _word_ids(model, layer) if len(tensor.shape) == 3 else None
+    return keras.Model(model.input, found(tensor) if behind is None else found(tensor, behind))
+
+
+class _Largest(keras.layers.Layer):  # type: ignore[misc]
+    """The largest output of each of some filters, and its place, in the order of rows: one layer, whose name is free.
+
+    Args:
+        filters: which.
+
+    Input: (items, ..., filters of the layer); for texts also their word ids, 0 for padding, which does not count.
+    Output: float32 (items, 2 * filters): first the outputs, then the places.
+    """
+
+    def __init__(self, filters: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.filters = list(filters)
+
+    def call(self, outputs: Any, ids: Any = None) -> Any:
+        """Look for the largest."""
+        numbers = ops.cast(ops.take(outputs, ops.convert_to_tensor(self.filters, "int32"), axis=-1), "float32")
+        if ids is not None:
+            numbers = ops.where(ops.expand_dims(ops.not_equal(ids, 0), -1), numbers, _NOTHING)
+        if len(outputs.shape) == 2:
+            return ops.concatenate([numbers, ops.zeros_like(numbers)], axis=1)
+        if len(outputs.shape) == 4:
+            _, height, width, _ = outputs.shape
+            numbers = ops.reshape(numbers, (-1, height * width, len(self.filters)))
         places = ops.cast(ops.argmax(numbers, axis=1), "float32")
-        numbers = ops.max(numbers, axis=1)
-    return keras.Model(model.input, ops.concatenate([numbers, places], axis=1))
+        return ops.concatenate([ops.max(numbers, axis=1), places], axis=1)
 
 
-def _mask(model: Any, layer: str) -> Any:
-    """Return where a text's words are, for the outputs of a layer that has one for each."""
+def _word_ids(model: Any, layer: str) -> Any:
+    """Return the ids of a text's words, for a layer that has an output for each; None where there are none."""
     names = [operation.name for operation in model.operations]
     for operation in model.operations[: names.index(layer) + 1]:
         if isinstance(operation, LocalMaxPooling):
             raise UsageError(
                 f"--top-activating: {layer} sees several words as one", hint=f"Name a layer before {operation.name}"
             )
-    if "padding_behind" not in names:
-        return None
-    return ops.not_equal(model.get_layer("padding_behind").output, 0)
+    return model.get_layer("padding_behind").output if "padding_behind" in names else None
 
 
 def _merged(best: list[Exciting], numbers: Array, places: Array, shown: Any, count: int) -> list[Exciting]:

@@ -63,7 +63,7 @@ def draw_visualised(path: Path, found: Visualised, names: Sequence[str], *, laye
         path,
         in_rows(tiles),
         title=f"{layer}: what excites its filters",
-        subtitle=f"made by {steps} steps of gradient ascent; below, the filter's mean output for it (and for noise)",
+        subtitle=f"{steps} steps of gradient ascent; below, the mean output for it (and for noise)",
     )
 
 

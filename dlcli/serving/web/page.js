@@ -77,7 +77,8 @@ function ready() {
   const { card } = classifier;
   const what = card.domain === "text" ? "texts" : "pictures";
   const count = `${card.labels.length} classes`;
-  const names = card.labels.length <= 12 ? `: ${card.labels.join(", ")}` : "";
+  // Between marks that keep each name's direction of writing inside.
+  const names = card.labels.length <= 12 ? `: ${card.labels.map((label) => `\u2068${label}\u2069`).join(", ")}` : "";
   element("about").textContent = `Sorts ${what} into ${count}${names}.`;
   element("made").textContent = `${card.made_by}; ${card.model}; ${card.runtime.name}`;
   element(card.domain === "text" ? "text-input" : "picture-input").hidden = false;

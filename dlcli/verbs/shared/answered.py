@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-class AnsweredConfig(SkipBadConfig):
-    """Which run answers, and for which items."""
+class AnsweringConfig(SkipBadConfig):
+    """Which run, or which base, answers."""
 
     section = "Data"
 
@@ -38,25 +38,6 @@ class AnsweredConfig(SkipBadConfig):
         argument=True,
         metavar="RUN",
     )
-    data: Path | None = option(
-        None,
-        "A CSV, TSV or JSONL file, a folder of .txt files or pictures, a picture, data:NAME/PART (see dlcli data), or "
-        "- for stdin, one text (or the path of a picture) a line.",
-        argument=True,
-        metavar="DATA",
-    )
-    text: tuple[str, ...] = option((), "A text; may be given several times.", metavar="TEXT")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> AnsweredConfig:
-        if bool(self.text) == (self.data is not None):
-            raise ValueError("expected either DATA (a file, a folder, or - for stdin) or --text, with texts")
-        return self
-
-    @property
-    def source(self) -> object:
-        """What to call the data."""
-        return "stdin" if str(self.data) == STDIN else self.data
 
     def base(self) -> Base | None:
         """Return the base that takes the place of a run, if one does.
@@ -105,6 +86,32 @@ class AnsweredConfig(SkipBadConfig):
         from dlcli.serving.base_predictor import BasePredictor
 
         return BasePredictor(base, weights=weights, classes=classes, batch_size=batch_size)
+
+
+class AnsweredConfig(AnsweringConfig):
+    """Which run answers, and for which items."""
+
+    section = "Data"
+
+    data: Path | None = option(
+        None,
+        "A CSV, TSV or JSONL file, a folder of .txt files or pictures, a picture, data:NAME/PART (see dlcli data), or "
+        "- for stdin, one text (or the path of a picture) a line.",
+        argument=True,
+        metavar="DATA",
+    )
+    text: tuple[str, ...] = option((), "A text; may be given several times.", metavar="TEXT")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> AnsweredConfig:
+        if bool(self.text) == (self.data is not None):
+            raise ValueError("expected either DATA (a file, a folder, or - for stdin) or --text, with texts")
+        return self
+
+    @property
+    def source(self) -> object:
+        """What to call the data."""
+        return "stdin" if str(self.data) == STDIN else self.data
 
     def scanned(self, record: RunRecord) -> Iterator[_Row | BadRow]:
         """Yield each item with the cells that stand beside it; and what is wrong with others."""

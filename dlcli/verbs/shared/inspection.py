@@ -15,10 +15,11 @@ from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.errors import UsageError
 from dlcli.resources import resolve_input
-from dlcli.verbs.shared.trained_data import SkipBadConfig
+from dlcli.verbs.shared.answered import AnsweringConfig
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
+    from dlcli.vision.bases import Base
 
 # Where pictures go without --out, in the run.
 FOLDER = "inspection"
@@ -45,7 +46,7 @@ _MOST_FILTERS = 256
 Numbers = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
 
 
-class NetworkConfig(SkipBadConfig):
+class NetworkConfig(AnsweringConfig):
     """What of the network is looked at."""
 
     section = "Network"
@@ -70,7 +71,9 @@ class NetworkConfig(SkipBadConfig):
     top: int = option(8, "With --top-activating: so many for each filter.", ge=1, le=100)
     filters: Numbers = option((), f"Which filters, such as 0-15,20; without it the first {_FEW}.", metavar="NUMBERS")
     graph: Path | None = option(None, "Draw the network, as a PNG or SVG file.", metavar="FILE")
-    out: Path | None = option(None, f"Folder of the pictures; without it RUN/{FOLDER}.", metavar="DIR")
+    out: Path | None = option(
+        None, f"Folder of the pictures; without it RUN/{FOLDER}, for a base {FOLDER}.", metavar="DIR"
+    )
     force: bool = option(False, "Replace pictures that are there.")
 
     @model_validator(mode="after")
@@ -90,13 +93,13 @@ class NetworkConfig(SkipBadConfig):
         )
 
 
-def look_inside(config: NetworkConfig, record: RunRecord, run: Path, progress: Progress) -> dict[str, Any]:
-    """Load a finished run and find out what was asked for.
+def look_inside(config: NetworkConfig, record: RunRecord, base: Base | None, progress: Progress) -> dict[str, Any]:
+    """Load a finished run, or a base, and find out what was asked for.
 
     Args:
         config: what is asked for.
-        record: of the run.
-        run: its directory.
+        record: of the run, or what one would say of the base.
+        base: which takes the place of a run, if one does.
         progress: told of stages and items.
 
     Returns:
@@ -106,7 +109,7 @@ def look_inside(config: NetworkConfig, record: RunRecord, run: Path, progress: P
         UsageError: what is asked for is for runs of another kind, or a layer does not exist.
         SurroundingsError: a file is there already.
     """
-    looking = _Looking(config, record, run, progress)
+    looking = _Looking(config, record, base, progress)
     steps: dict[str, tuple[Any, Callable[[], Any]]] = {
         "layers": (config.layers, looking.layers),
         "weights": (config.weights, looking.weights),
@@ -124,13 +127,14 @@ def look_inside(config: NetworkConfig, record: RunRecord, run: Path, progress: P
 class _Looking:
     """One look into a run: it is loaded once, for all that is asked for."""
 
-    def __init__(self, config: NetworkConfig, record: RunRecord, run: Path, progress: Progress) -> None:
+    def __init__(self, config: NetworkConfig, record: RunRecord, base: Base | None, progress: Progress) -> None:
         self.config = config
         self.record = record
-        self.run = run
+        self.base = base
+        self.run = config.run
         self.progress = progress
         self.pictures: list[Path] = []
-        self._folder = config.out or run / FOLDER
+        self._folder = config.out or (Path(FOLDER) if base else config.run / FOLDER)
 
     def check(self) -> None:
         """Refuse what cannot be done, before TensorFlow is imported."""
@@ -146,6 +150,11 @@ class _Looking:
                     f"--visualise makes pictures, and {self.run} classifies texts",
                     hint="--top-activating LAYER shows which words excite a filter",
                 )
+        if config.top_activating and "members" in record.config:
+            raise UsageError(
+                f"--top-activating looks into one network, and {self.run} is an ensemble",
+                hint=f"Look into one of its runs: {', '.join(map(str, record.config['members']))}",
+            )
         config.require_fitting(record)
         if config.graph:
             from dlcli.core.files import require_free_file
@@ -161,11 +170,12 @@ class _Looking:
 
     def load(self) -> None:
         """Load the run."""
-        self.progress.begin("loading the run")
-        from dlcli.serving.predictor import Predictor
-
-        self.predictor = Predictor(self.run)
+        self.predictor = self.config.predictor(self.base, self.progress)
         self.model = self.predictor.model
+        if self.base:
+            from dlcli.vision.networks import separate
+
+            self.model = separate(self.model)  # Its layers are part of the network as it was published too.
 
     def layers(self) -> list[dict[str, Any]]:
         """Return the layers."""
@@ -189,7 +199,7 @@ class _Looking:
         from dlcli.results.inspection import activations
 
         rows = self.predictor.pipeline.encode([self._item])
-        pixels = rows.take([0])  # type: ignore[attr-defined]
+        pixels = rows.take([0])
         found = activations.activations(self.model, pixels, self.config.of)
         places = {name: self._place("activations", name) for name in found}
         self.progress.begin("drawing", len(found))
@@ -213,8 +223,8 @@ class _Looking:
         path = self._drawn(self._place("visualised", layer))
         pictures.draw_visualised(path, found, names, layer=layer, steps=config.steps)
         return [
-            {"filter": number, "activation": float(activation), "noise": float(noise)}
-            for number, activation, noise in zip(filters, found.activations, found.noise, strict=True)
+            {"filter": number, "name": name, "activation": float(activation), "noise": float(noise)}
+            for number, name, activation, noise in zip(filters, names, found.activations, found.noise, strict=True)
         ]
 
     def top_activating(self) -> list[dict[str, Any]]:
@@ -237,7 +247,8 @@ class _Looking:
             path = self._drawn(self._place("top", layer))
             pictures.draw_exciting(path, best, names, self.predictor.pipeline, layer=layer)
         return [
-            {"filter": number, "inputs": [_said(one) for one in row]} for number, row in zip(filters, best, strict=True)
+            {"filter": number, "name": name, "inputs": [_said(one) for one in row]}
+            for number, name, row in zip(filters, names, best, strict=True)
         ]
 
     def graph(self) -> str:
@@ -286,6 +297,8 @@ class _Looking:
     def _data(self) -> Iterator[str]:
         """Return the items to look among."""
         config, record = self.config, self.record
+        if config.data is None and self.base:
+            raise UsageError(f"{self.run} has no training data of its own here", hint="Name some with --data")
         path = resolve_input(config.data or Path(record.config["data"]))
         if not path.exists() and config.data is None:
             raise UsageError(f"the run's data, {path}, is not there any more", hint="Name other data with --data")

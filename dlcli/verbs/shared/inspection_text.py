@@ -72,7 +72,7 @@ def activations_table(found: Found) -> str:
 
 def visualised_table(layer: str, found: Found) -> str:
     """Return how far the pictures that were made excite their filters."""
-    rows = [(str(one["filter"]), f"{one['activation']:.4g}", f"{one['noise']:.4g}") for one in found]
+    rows = [(str(one["name"]), f"{one['activation']:.4g}", f"{one['noise']:.4g}") for one in found]
     return table(rows, header=(f"filter of {layer}", "mean output", "for noise"))
 
 
@@ -89,9 +89,14 @@ def pictures_text(pictures: Sequence[Path]) -> str:
 
 
 def _of_filter(layer: str, found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"filter {found['filter']} of {layer}"
+    yield f"{_name(found)} of {layer}"
     for one in found["inputs"]:
         yield f"  {one['activation']:8.3f}  {_shown(one)}"
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    """Return what a filter is called: a number, or the name of a class."""
+    return f"filter {found['name']}" if found["name"] == str(found["filter"]) else str(found["name"])
 
 
 def _shown(one: Mapping[str, Any]) -> str:
