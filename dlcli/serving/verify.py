@@ -22,7 +22,7 @@ from dlcli.serving.predictor import Predictor
 TOLERANCE = 1e-5
 # A pixel of the runner's may round to the byte beside the graph's.
 OF_PIXELS = 1e-3
-# What numbers of fewer bits may change; measured (docs/shipping.md) and doubled.
+# What numbers of fewer bits may change: several times what was measured (docs/shipping.md).
 OF_QUANTIZED = {"none": 0.0, "float16": 0.01, "dynamic": 0.1, "int8": 0.2}
 # A run that computes in bfloat16, 8 bits layer after layer: other runtimes compute its float32 form, and Keras itself
 # rounds otherwise where a batch has another size.
