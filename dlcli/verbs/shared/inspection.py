@@ -83,6 +83,8 @@ class NetworkConfig(AnsweringConfig):
         for name, other in asked.items():
             if getattr(self, name) and not other:
                 raise ValueError(f"{flag(name)} goes with {wanted[name]}")
+        if self.out is not None and self.out.suffix.lower() in (".png", ".svg"):
+            raise ValueError(f"--out is a folder of pictures, got {self.out}; --graph takes a file")
         return self
 
     @property
