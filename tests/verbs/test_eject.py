@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,12 @@ def test_the_schedule_of_a_script_is_the_runs(flags: str) -> None:
     for step in range(70):
         time = step / 10
         assert formula(time, 7) == learning_rate(config, time=time, step=0.1), time
+
+
+def test_a_name_of_quotes_and_code_stays_a_name(small_run: Path, dlcli: Command, tmp_path: Path) -> None:
+    copy = tmp_path / "\"\"\"; raise SystemExit; \\u0041"
+    shutil.copytree(small_run, copy)
+    outcome = dlcli("eject", copy, "train.py")
+    assert outcome.code == 0, outcome.err
+    tree = ast.parse((tmp_path / "train.py").read_text())
+    assert not any(isinstance(node, ast.Raise) for node in ast.walk(tree))

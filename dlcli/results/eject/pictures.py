@@ -135,7 +135,7 @@ def _transfer(predictor: Predictor, pixels: ImagePipelineConfig, config: Any) ->
     return {
         "template": "transfer.py.jinja",
         "title": f"A head on the frozen base {config.base}",
-        "base": _base_source(choice, config, frozen),
+        "base": _base_source(choice, config),
         "below": "\n".join(lines),
         "pixels": names.of(model.inputs[0]),
         "features": features,
@@ -154,7 +154,7 @@ def _around_base(model: keras.Model, frozen: keras.Model) -> tuple[list[Any], li
     return operations[:start], operations[start:end]
 
 
-def _base_source(choice: Any, config: Any, frozen: keras.Model) -> str:
+def _base_source(choice: Any, config: Any) -> str:
     """Return the lines that make the base."""
     size = tuple(side * config.upsample for side in config.image_size)
     if choice.model is not None:

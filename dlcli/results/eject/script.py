@@ -19,6 +19,7 @@ from dlcli.core.dataset import class_weights
 from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import KERAS_OPTIMIZERS, OWN_SETTINGS
 from dlcli.core.run import RunRecord
+from dlcli.errors import printable
 from dlcli.results.eject import pictures, texts
 from dlcli.results.eject.source import source_of
 from dlcli.serving.predictor import Predictor
@@ -76,12 +77,18 @@ def write_script(run: Path, config: Any, *, name: str) -> Script:
         keep_trailing_newline=True,
         finalize=lambda value: value if isinstance(value, (str, jinja2.Undefined)) else repr(value),
     )
-    templates.filters["repr"] = lambda value: value if isinstance(value, jinja2.Undefined) else repr(value)
+    templates.filters["repr"] = repr
+    templates.filters["in_docstring"] = _in_docstring
     values["of_keras"] = ", ".join(
         name for name in _OF_KERAS if f"{name}." in values["network"] + values["layer_sources"]
     )
     source = _tidy(templates.get_template(values["template"]).render(values))
     return Script(source=source, left_out=left_out)
+
+
+def _in_docstring(text: str) -> str:
+    """Return a name as it may stand in the script's first string, whatever is in it."""
+    return printable(text).replace("\\", "/").replace('"', "'").replace("\n", " ")
 
 
 def _tidy(source: str) -> str:
