@@ -117,7 +117,7 @@ def test_the_schedule_of_a_script_is_the_runs(flags: str) -> None:
 
 
 def test_a_name_of_quotes_and_code_stays_a_name(small_run: Path, dlcli: Command, tmp_path: Path) -> None:
-    copy = tmp_path / "\"\"\"; raise SystemExit; \\u0041"
+    copy = tmp_path / '"""; raise SystemExit; \\u0041'
     shutil.copytree(small_run, copy)
     outcome = dlcli("eject", copy, "train.py")
     assert outcome.code == 0, outcome.err
