@@ -14,6 +14,10 @@ import pytest
 
 from dlcli.cli import guarded
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes share the cores: threads of one would wait for those of another, a fifth of the time.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
 REVIEWS_TEST = ROOT / "sample_data" / "reviews-test.csv"
