@@ -15,7 +15,7 @@ quickstart: $(VENV)/.run  ## Install, then train, judge, use and export a text c
 	@echo "The command is $(BIN)/dlcli; 'source $(BIN)/activate' makes it dlcli."
 
 test: $(VENV)/.dev  ## Run the tests (TESTS=tests/text for a part)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lint: $(VENV)/.dev  ## Check style, types and that the generated docs are fresh
 	$(BIN)/ruff check .

@@ -18,13 +18,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes share the cores: threads of one would wait for those of another, a fifth of the time.
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 
-# Files that take longest, the longest first: a long one that begins last would keep the other process waiting.
-LONGEST = (
-    *("test_finetune.py", "test_text_models.py", "test_train_image.py", "test_fit.py", "test_train_text.py"),
-    *("test_evaluate.py", "test_cli.py", "test_bad_input.py", "test_export.py", "test_training.py"),
-    *("test_ci_example.py", "test_ensemble.py", "test_explain_texts.py", "test_report.py", "test_web_page.py"),
-    *("test_stopping.py", "test_devices.py", "test_eject.py", "test_weights.py", "test_sequence_models.py"),
-)
 ROOT = Path(__file__).resolve().parent.parent
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
 REVIEWS_TEST = ROOT / "sample_data" / "reviews-test.csv"
@@ -41,12 +34,6 @@ class Outcome:
     @property
     def lines(self) -> list[str]:
         return self.err.splitlines()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files; `make test` tells the processes to keep the order."""
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def call(*arguments: object, stdin: str = "") -> Outcome:
