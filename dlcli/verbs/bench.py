@@ -14,7 +14,7 @@ from dlcli.resources import resolve_input
 from dlcli.serving.card import CARD, Card, read_card
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, table
-from dlcli.verbs.shared.trained_data import TrainedDataConfig
+from dlcli.verbs.shared.trained_data import TrainedDataConfig, spread
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -161,13 +161,10 @@ def _items(config: BenchConfig, record: RunRecord) -> list[str]:
     path = resolve_input(config.data or Path(record.config["data"]))
     if not path.exists():
         raise UsageError(f"there are no items to answer: {path} does not exist", hint="Name some with --data")
-    if config.data is None and config.encoding is None and record.domain == "text":
-        config = config.model_copy(update={"encoding": record.config["encoding"]})
-    items = [item for item, _ in strict(config.unlabelled(record, path))]
+    items = [item for item, _ in strict(config.unlabelled(record, path, own=config.data is None))]
     if not items:
         raise DataError(f"{path} has nothing to answer", hint="Name others with --data")
-    count = min(config.items, len(items))
-    return [items[number * len(items) // count] for number in range(count)]
+    return spread(items, config.items)
 
 
 def _name(path: Path, card: Card | None, run: Path) -> str:

@@ -14,6 +14,7 @@ from dlcli.errors import DataError, UsageError, nearest
 from dlcli.verbs import Action
 from dlcli.verbs.shared.answered import AnsweredConfig
 from dlcli.verbs.shared.result import Result
+from dlcli.verbs.shared.trained_data import spread
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -157,7 +158,7 @@ def _items(config: ExplainConfig, record: RunRecord, progress: Progress) -> list
     if len(items) <= config.limit:
         return items
     progress.note(f"{config.limit:,} of {len(items):,} items; --limit takes more")
-    return [items[number * len(items) // config.limit] for number in range(config.limit)]
+    return spread(items, config.limit)
 
 
 def _target(name: str | None, labels: Sequence[str]) -> int | None:

@@ -15,7 +15,7 @@ from dlcli.resources import resolve_input
 from dlcli.serving.card import FILES, QUANTIZED, Quantize, is_export
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts, table
-from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
+from dlcli.verbs.shared.trained_data import TrainedLabelledConfig, spread
 
 if TYPE_CHECKING:
     from dlcli.core.run import RunRecord
@@ -218,13 +218,11 @@ def _items(config: ExportConfig, record: RunRecord, *, count: int, training: boo
         training: whether they are the run's own training data, whatever `--verify-data` says.
     """
     path = _data(config, record, training=training)
-    if (training or config.verify_data is None) and config.encoding is None and record.domain == "text":
-        config = config.model_copy(update={"encoding": record.config["encoding"]})
-    items = [item for item, _ in strict(config.unlabelled(record, path))]
+    own = training or config.verify_data is None
+    items = [item for item, _ in strict(config.unlabelled(record, path, own=own))]
     if not items:
         raise DataError(f"{path} has nothing to verify with", hint="Name others with --verify-data")
-    step = max(1, len(items) // count)
-    return items[::step][:count]
+    return spread(items, count)
 
 
 def _data(config: ExportConfig, record: RunRecord, *, training: bool) -> Path:

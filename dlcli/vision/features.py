@@ -17,6 +17,7 @@ import numpy as np
 from dlcli.core.backend import keras, tf
 from dlcli.core.parallel import chunks
 from dlcli.core.progress import Progress, Silent
+from dlcli.core.weights import hash_of_weights
 from dlcli.vision.augmentation.config import Strengths
 from dlcli.vision.augmentation.engine import Augmentation
 from dlcli.vision.config import ImagePipelineConfig
@@ -81,14 +82,6 @@ def _digest(model: keras.Model, pipeline: ImagePipelineConfig) -> str:
     found = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
     found.update(hash_of_weights(model).encode())
     return found.hexdigest()[:32]
-
-
-def hash_of_weights(model: keras.Model) -> str:
-    """Return the SHA-256 of a model's weights, as hexadecimal digits."""
-    found = hashlib.sha256()
-    for weight in model.weights:
-        found.update(np.ascontiguousarray(weight.numpy()).tobytes())
-    return found.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,14 @@ from dlcli.core.backend import keras
 from dlcli.core.domain import Fitted
 from dlcli.core.layers import HEAD, head, hidden
 from dlcli.core.progress import Progress
+from dlcli.core.weights import hash_of_weights
 from dlcli.errors import UsageError
 from dlcli.vision import base_choice, networks
 from dlcli.vision.augmentation.config import AugmentationConfig, MixingConfig
 from dlcli.vision.base_choice import BaseChoice
 from dlcli.vision.config import ImagePipelineConfig
 from dlcli.vision.domain import decoded
-from dlcli.vision.features import Draw, FeaturesAnew, FrozenPart, KeptFeatures, draws, hash_of_weights
+from dlcli.vision.features import Draw, FeaturesAnew, FrozenPart, KeptFeatures, draws
 from dlcli.vision.finetune_config import BaseConfig, FreezingConfig, HeadConfig
 from dlcli.vision.inputs import RowInputs
 from dlcli.vision.networks import FEATURES

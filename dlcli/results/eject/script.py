@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ import numpy as np
 
 from dlcli import __version__
 from dlcli.core import schedules
-from dlcli.core.backend import keras
 from dlcli.core.dataset import class_weights
 from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import KERAS_OPTIMIZERS, OWN_SETTINGS
 from dlcli.core.run import RunRecord
+from dlcli.core.weights import hash_of_weights
 from dlcli.errors import printable
 from dlcli.results.eject import pictures, texts
 from dlcli.results.eject.source import source_of
@@ -62,7 +61,7 @@ def write_script(run: Path, config: Any, *, name: str) -> Script:
         "notes": domain.notes(config, run),
         "left_out": left_out,
         "classes": record.labels,
-        "digest": _digest(predictor.model),
+        "digest": hash_of_weights(predictor.model),
         "seed": record.seed,
         **_split(config),
         **_training(config, predictor),
@@ -106,10 +105,6 @@ def _machine(record: RunRecord) -> str:
         f"{machine['processor']['name']}, {machine['threads']} threads, TensorFlow {versions['tensorflow']}, "
         f"Keras {versions['keras']}, NumPy {versions['numpy']}"
     )
-
-
-def _digest(model: keras.Model) -> str:
-    return hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in model.get_weights())).hexdigest()
 
 
 def _left_out(config: Any) -> list[str]:

@@ -308,9 +308,7 @@ class _Looking:
 
     def _rows(self, path: Path) -> Iterator[str]:
         config, record = self.config, self.record
-        if config.data is None and config.encoding is None and record.domain == "text":
-            config = config.model_copy(update={"encoding": record.config["encoding"]})
-        scanned = config.unlabelled(record, path)
+        scanned = config.unlabelled(record, path, own=config.data is None)
         if record.domain != "vision":
             items = (item for item, _ in strict(scanned))
             first = next(items, None)  # What is wrong at the start of a table is known before TensorFlow is imported.

@@ -20,6 +20,12 @@ _ONLY = {"text": ("text_column", "encoding"), "vision": ("path_column", "skip_ba
 _ITEMS = {"text": "texts", "vision": "pictures"}
 
 
+def spread(items: Sequence[str], count: int) -> list[str]:
+    """Return so many items at equal distances, not the first ones alone; all of fewer."""
+    count = min(count, len(items))
+    return [items[number * len(items) // count] for number in range(count)]
+
+
 class TrainedDataConfig(Config):
     """How items are read for a run, which remembers its training's columns."""
 
@@ -33,12 +39,15 @@ class TrainedDataConfig(Config):
         None, "Column of the picture's path; without it that of the training.", metavar="NAME"
     )
 
-    def unlabelled(self, record: RunRecord, path: Path) -> Iterator[tuple[str, dict[str, Any]] | BadRow]:
+    def unlabelled(
+        self, record: RunRecord, path: Path, *, own: bool = False
+    ) -> Iterator[tuple[str, dict[str, Any]] | BadRow]:
         """Read items one after the other, in bounded memory.
 
         Args:
             record: of the run.
             path: what `predict` takes.
+            own: whether that is the run's training data, which has the encoding of the training.
 
         Yields:
             each item with the cells of its row, or with the name of its file; what is wrong with others, where they
@@ -55,7 +64,8 @@ class TrainedDataConfig(Config):
             return scan_pictures(path, column=self._of(record, "path_column"))
         from dlcli.text.read import read_texts
 
-        return read_texts(path, column=self._of(record, "text_column"), encoding=self.encoding or "utf-8")
+        encoding = self.encoding or (record.config["encoding"] if own else "utf-8")
+        return read_texts(path, column=self._of(record, "text_column"), encoding=encoding)
 
     def require_fitting(self, record: RunRecord) -> None:
         """Raise a `UsageError` when a setting is for runs of another domain."""
