@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +47,18 @@ class Forward:
     def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
         return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
 
-    def answer(self, batches: Batches) -> np.ndarray[Any, Any]:
-        """Return the outputs for batches, float32 (items, classes), in the order of the items."""
+    def answer(self, batches: Batches, *, between: Callable[[], None] = lambda: None) -> np.ndarray[Any, Any]:
+        """Return the outputs for batches, float32 (items, classes), in the order of the items.
+
+        Args:
+            batches: from `batches`.
+            between: called before each; what it raises ends the work.
+        """
         items = sum(map(len, batches.numbers))
         found: np.ndarray[Any, Any] = np.empty((items, self._classes), np.float32)
         with naming_bad_items(batches.source):
             for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
+                between()
                 found[rows] = self._call(batch).numpy()
         return found
 
