@@ -72,7 +72,6 @@ TRAININGS = {
 AIMS = {"anywhere": 15, "training": 20, "checkpoint": 30, "final save": 25, "features": 10}
 SAVES = ("checkpoint", "final save")
 PLACES = (*SAVES, "features", "elsewhere")
-KILLS_EACH = 4
 
 
 def main() -> int:
@@ -145,6 +144,11 @@ class Round:
         return f"{self.label}: killed in {', '.join(self.places) or 'nothing'}: {self.problem or 'identical'}"
 
 
+def to_the_end(path: Path, label: str) -> int:
+    """Train, or go on, in a process of its own that nobody kills; return its exit code."""
+    return start(path, label).wait()
+
+
 def uninterrupted(folder: Path, label: str) -> Reference:
     """Train without a kill."""
     path = folder / f"reference-{list(TRAININGS).index(label)}"
@@ -158,7 +162,15 @@ def uninterrupted(folder: Path, label: str) -> Reference:
     return reference
 
 
-def killed(path: Path, reference: Reference, chance: random.Random, *, aims: tuple[str, ...]) -> Round:
+def killed(
+    path: Path,
+    reference: Reference,
+    chance: random.Random,
+    *,
+    aims: tuple[str, ...],
+    most: int = 4,
+    finish: Callable[[Path, str], int] = to_the_end,
+) -> Round:
     """Kill a training up to four times, resume it to its end, and compare it with the one that nobody killed.
 
     Args:
@@ -166,23 +178,27 @@ def killed(path: Path, reference: Reference, chance: random.Random, *, aims: tup
         reference: to compare with.
         chance: draws what each kill waits for, and how much longer.
         aims: of `AIMS`, what they may wait for.
+        most: kills.
+        finish: goes on after the last kill.
     """
     found = Round(reference.label)
     possible = [aim for aim in aims if aim != "features" or _features(reference.path)]
-    while True:
-        before = _Traces.of(path)
-        process = start(path, reference.label)
-        if len(found.places) < KILLS_EACH:
-            aim = chance.choices(possible, [AIMS[one] for one in possible])[0]
-            _wait_for(aim, path, process, reference, before, chance)
-            process.send_signal(signal.SIGKILL)
-        code = process.wait()
-        if code == 0:
-            break
+    code = -signal.SIGKILL
+    while code != 0:
         if code != -signal.SIGKILL:
             found.problem = f"resume failed with exit code {code}: {_said(path)}"
             return found
-        found.places.append(_place(path, before, reference))
+        if len(found.places) == most:
+            code = finish(path, reference.label)
+            continue
+        before = _Traces.of(path)
+        process = start(path, reference.label)
+        aim = chance.choices(possible, [AIMS[one] for one in possible])[0]
+        _wait_for(aim, path, process, reference, before, chance)
+        process.send_signal(signal.SIGKILL)
+        code = process.wait()
+        if code == -signal.SIGKILL:
+            found.places.append(_place(path, before, reference))
     found.problem = difference(path, reference.path)
     if not found.problem:
         for made in (path, _home(path)):

@@ -220,7 +220,7 @@ def _stop(
             **_surroundings(place),
         )
         while process.poll() is None:
-            if _hears(process) if kind == "first moments" else later.intersection(_told(place)):
+            if hears(process) if kind == "first moments" else later.intersection(_told(place)):
                 break
             time.sleep(0.005)
         _pause(process, longer)
@@ -248,7 +248,7 @@ def _stop(
     return stop
 
 
-def _hears(process: subprocess.Popen[bytes]) -> bool:
+def hears(process: subprocess.Popen[Any]) -> bool:
     """Say whether a process is past Python's own start, in which any program in Python ends in Python's way."""
     status = Path(f"/proc/{process.pid}/status")
     if not status.exists():
@@ -257,12 +257,12 @@ def _hears(process: subprocess.Popen[bytes]) -> bool:
     return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def _pause(process: subprocess.Popen[bytes], seconds: float) -> None:
+def _pause(process: subprocess.Popen[Any], seconds: float) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
 
 
-def _wait_for_checkpoint(process: subprocess.Popen[bytes], path: Path) -> None:
+def _wait_for_checkpoint(process: subprocess.Popen[Any], path: Path) -> None:
     """Wait until a checkpoint is half-written, or a tenth of a second."""
     until = time.perf_counter() + 0.1
     while process.poll() is None and time.perf_counter() < until:
