@@ -267,13 +267,16 @@ def _wait_for(
         most = chance.uniform(0.0, 0.9) * _features(reference.path)
         _wait(process, lambda: _features(path) > most or (path / "checkpoints").exists())
         return
-    if aim != "final save":
+    if aim != "final save":  # Epochs and not seconds: the machine may be busier than before.
+        epochs = len(history(reference.path))
+        until = chance.randint(_epochs(path), epochs - 1)
+        _wait(process, lambda: _epochs(path) >= until)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.0, 0.8) * reference.training)
+            process.wait(chance.uniform(0.0, reference.training / epochs))
     if aim in SAVES:
         longer = chance.uniform(0.0, 0.004 if aim == "checkpoint" else 0.02)
         while True:
-            _wait(process, lambda: _save(path, before) in (aim, "final save"), look=0.0)
+            _wait(process, lambda: _save(path, before) in (aim, "final save"), look=0.0005)
             time.sleep(longer)
             if process.poll() is not None:
                 return
@@ -339,6 +342,12 @@ def difference(path: Path, reference: Path) -> str:
         "answers": lambda run: _bytes(dict(np.load(run / "validation.npz"))),
     }
     return ", ".join(f"other {name}" for name, look in looks.items() if look(path) != look(reference))
+
+
+def _epochs(path: Path) -> int:
+    """Return how many epochs are done, as far as history tells."""
+    file = path / "history.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def history(run: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from trust import kill
 def test_a_training_that_is_killed_in_saves_ends_as_the_uninterrupted_one(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = "--epochs 6 --batch-size 8 --ngram-dropout 0.3 --patience 3 --checkpoint-minutes 0.0001"
+    settings = "--epochs 6 --batch-size 8 --ngram-dropout 0.3 --patience 3 --checkpoint-minutes 0.01"
     monkeypatch.setitem(kill.TRAININGS, "tiny", f"train-text {tiny} {settings}")
 
     def here(path: Path, label: str) -> int:
