@@ -13,6 +13,7 @@ had stopped the first one.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -78,14 +79,14 @@ def main() -> int:
         folder = Path(name)
         references = [uninterrupted(folder, label) for label in TRAININGS]
         wholes = {verb: whole(folder, verb, references[0].path) for verb in OTHERS}
-        for number in range(given.stops):
+        for number in itertools.count():
             if len(stops) >= given.stops:
                 break
-            if number % 2 == 0:
-                reference = references[number // 2 % len(references)]
+            if number % 3 == 0:
+                reference = references[number // 3 % len(references)]
                 done = stopped_training(folder / f"run-{number}", reference, chance)
             else:
-                verb = list(OTHERS)[number // 2 % len(OTHERS)]
+                verb = list(OTHERS)[(number // 3 * 2 + number % 3 - 1) % len(OTHERS)]
                 done = [stopped_other(folder / f"place-{number}", verb, references[0].path, wholes[verb], chance)]
             stops += done
             for stop in done:

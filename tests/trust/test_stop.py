@@ -9,7 +9,6 @@ import time
 
 import pytest
 from conftest import REVIEWS
-
 from trust import stop
 
 
@@ -30,3 +29,21 @@ def test_a_stop_in_the_first_moments_is_one_line(number: signal.Signals, later: 
     process.send_signal(number)
     code, word = stop.CODES[number]
     assert (process.communicate()[1], process.returncode) == (f"dlcli: {word}\n", code)
+
+
+def test_an_interrupt_that_an_import_has_changed_is_still_one() -> None:
+    """Python ends by the signal once Ctrl-C came within `exec`, and extension modules raise errors of their own."""
+    code = """
+import os, signal
+from dlcli import cli
+def changed(*_, **__):
+    try:
+        exec("os.kill(os.getpid(), signal.SIGINT)")
+    except KeyboardInterrupt:
+        raise TypeError("expected a message argument")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.cli.main = changed
+cli.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("dlcli: interrupted\n", 130)
