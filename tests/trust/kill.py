@@ -274,7 +274,7 @@ def _wait_for(
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0.0, reference.training / epochs))
     if aim in SAVES:
-        longer = chance.uniform(0.0, 0.004 if aim == "checkpoint" else 0.02)
+        longer = chance.uniform(0.0, 0.02)
         while True:
             _wait(process, lambda: _save(path, before) in (aim, "final save"), look=0.0005)
             time.sleep(longer)
