@@ -19,7 +19,7 @@ from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import DrawnInputs, Inputs
-from dlcli.core.forward import ahead, naming_bad_items, row_numbers
+from dlcli.core.forward import ahead, naming_bad_items, releasing, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.metrics import METRICS, undefined
@@ -56,6 +56,7 @@ class Trained:
     problem: NumbersError | None = None
 
 
+@releasing()
 def train(
     model: keras.Model,
     training: Labelled,

@@ -20,6 +20,8 @@ _BATCH, _MOST_CELLS = 512, 2**21
 _AHEAD = 4
 # Batches whose row numbers Python hands over together: each crossing costs a third of a millisecond.
 _TOGETHER = 64
+# Where TensorFlow keeps the functions behind `tf.numpy_function` and `from_generator`.
+_KEPT = "_py_funcs_used_in_graph"
 
 
 class Forward:
@@ -72,6 +74,21 @@ def ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(_AHEAD).with_options(options)
+
+
+@contextlib.contextmanager
+def releasing() -> Iterator[None]:
+    """Let go, at the end of the block, of the Python functions that datasets made in it call.
+
+    TensorFlow keeps them, and the pictures that they refer to, for as long as the process lives. The datasets are of no
+    use after the block.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    count = len(getattr(graph, _KEPT, ()))
+    try:
+        yield
+    finally:
+        del getattr(graph, _KEPT, [])[count:]
 
 
 def _batch_size(model: keras.Model) -> int:
