@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from dlcli.core.backend import keras
 from dlcli.core.files import jsonl, replacing, write_text
+from dlcli.core.stopping import AtOnce
 from dlcli.errors import DlcliError, ModelError
 
 _STATE = "state.json"
@@ -79,6 +80,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, AtOnce):
+            return  # A checkpoint that is cut short leaves the one before it.
         # What ended the block counts for more than a checkpoint that could not be written.
         with contextlib.suppress(DlcliError) if kind else contextlib.nullcontext():
             self.wait()
