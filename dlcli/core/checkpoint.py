@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from dlcli.core.backend import keras
-from dlcli.core.files import jsonl, replacing, write_text
+from dlcli.core.files import jsonl, replacing, sha256, write_text
 from dlcli.errors import DlcliError, ModelError
 
 _STATE = "state.json"
@@ -39,6 +39,7 @@ class TrainingState(BaseModel):
         plateau_wait: epochs since the best one or since plateau last lowered the learning rate.
         plateau_factor: what plateau multiplies the learning rate by.
         history: what `history.jsonl` holds, one record an epoch.
+        hashes: the SHA-256 of the files of variables that count, by name.
     """
 
     epoch: int = 0
@@ -51,6 +52,7 @@ class TrainingState(BaseModel):
     plateau_wait: int = 0
     plateau_factor: float = 1.0
     history: list[dict[str, Any]] = []
+    hashes: dict[str, str] = {}
 
 
 class Checkpoints:
@@ -74,6 +76,7 @@ class Checkpoints:
         self.history = history
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+        self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -108,8 +111,11 @@ class Checkpoints:
         last = self._file(state.epoch, state.step)
         with replacing(last) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        kept = {last, self._file(state.best_epoch)}
+        self._hashes[last.name] = sha256(last)
+        state.hashes = {file.name: self._hashes[file.name] for file in kept if file.name in self._hashes}
         write_text(self.folder / _STATE, state.model_dump_json())
-        for old in set(self.folder.glob("epoch-*.npz")) - {last, self._file(state.best_epoch)}:
+        for old in set(self.folder.glob("epoch-*.npz")) - kept:
             old.unlink()
         if self.history is not None:
             write_text(self.history, jsonl(state.history))
@@ -124,6 +130,7 @@ class Checkpoints:
             state = TrainingState.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
+        self._hashes, state.hashes = state.hashes, {}
         self._assign(self._file(state.epoch, state.step))
         return state
 
@@ -144,8 +151,10 @@ class Checkpoints:
 
     def _assign(self, path: Path) -> None:
         try:
+            if sha256(path) != self._hashes.get(path.name):
+                raise ValueError("it is not what was saved")
             with np.load(path, allow_pickle=False) as arrays:
                 for number, variable in enumerate(self._variables()):
                     variable.assign(arrays[str(number)])
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{path} is damaged ({error})", hint="Train anew with --force") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.backend import keras
+from dlcli.core import keras_files
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
@@ -41,10 +41,7 @@ class Predictor:
             raise ModelError(f"{path} is of the domain {self.record.domain!r}, expected one of {', '.join(_DOMAINS)}")
         domain = importlib.import_module(f"dlcli.{self.record.domain}.domain")
         self.pipeline: Pipeline = domain.load_pipeline(path / PIPELINE)
-        try:
-            self.model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
-        except Exception as error:
-            raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
+        self.model = keras_files.load(path / MODEL)
         self._variants: Callable[[Inputs], Iterable[Inputs]] = domain.variants(self.record, tta) if tta > 1 else _none
         self.probabilistic = self.record.probabilistic
         self._forward = Forward(self.model, batch_size=batch_size)
