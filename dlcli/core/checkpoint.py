@@ -123,16 +123,20 @@ class Checkpoints:
     def restore(self) -> TrainingState:
         """Put the last checkpoint's values into the model; return its state, or a fresh one when there is none."""
         self.wait()
-        path = self.folder / _STATE
-        if not path.exists():
+        if not (self.folder / _STATE).exists():
             return TrainingState()
-        try:
-            state = TrainingState.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
+        state = self._written()
         self._hashes, state.hashes = state.hashes, {}
         self._assign(self._file(state.epoch, state.step))
         return state
+
+    def _written(self) -> TrainingState:
+        """Return the state that counts."""
+        path = self.folder / _STATE
+        try:
+            return TrainingState.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
 
     def restore_best(self, state: TrainingState) -> None:
         """Put the best epoch's values into the model: the weights, or their averages where the optimizer has any."""
@@ -151,7 +155,7 @@ class Checkpoints:
 
     def _assign(self, path: Path) -> None:
         try:
-            if sha256(path) != self._hashes.get(path.name):
+            if sha256(path) != self._written().hashes.get(path.name):
                 raise ValueError("it is not what was saved")
             with np.load(path, allow_pickle=False) as arrays:
                 for number, variable in enumerate(self._variables()):

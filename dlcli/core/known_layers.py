@@ -1,8 +1,8 @@
 """What a model file may be made of: the classes and functions of Keras that do arithmetic, by name, and our own.
 
 A list of what is allowed, not of what is not: Keras has layers that hold code (`Lambda`), load libraries or other
-models (`TFSMLayer`, `TorchModuleWrapper`, `FlaxLayer`, `JaxLayer`), read files (`StringLookup`, `TextVectorization`) or call
-what a config names (`keras.ops`' `Map`, `Cond`, `WhileLoop`, `Vectorize`), and each release may bring more of them.
+models (`TFSMLayer`, `TorchModuleWrapper`, `FlaxLayer`, `JaxLayer`), read files (`StringLookup`, `TextVectorization`) or
+call what a config names (`keras.ops`' `Map`, `Cond`, `WhileLoop`, `Vectorize`), and each release may bring more.
 """
 
 from __future__ import annotations
