@@ -112,6 +112,8 @@ class Checkpoints:
         with replacing(last) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         kept = {last, self._file(state.best_epoch)}
+        if not self._hashes and (self.folder / _STATE).exists():
+            self._hashes = self._written().hashes
         self._hashes[last.name] = sha256(last)
         state.hashes = {file.name: self._hashes[file.name] for file in kept if file.name in self._hashes}
         write_text(self.folder / _STATE, state.model_dump_json())
