@@ -277,7 +277,7 @@ def export_attacks(good: Honest, target: Path, trap: Trap) -> Iterator[tuple[str
             (target / "model.json").write_text(json.dumps(content))
             yield "a .keras export with a layers.py", vouch(target, "model.json")
         else:
-            for operation in ("WriteFile", "ReadFile", "PyFunc", "SaveV2", "MatchingFiles"):
+            for operation in ("WriteFile", "PyFunc"):
                 swap_operation(target / "saved_model.pb", source / "saved_model.pb", operation)
                 yield f"a SavedModel with the operation {operation}", vouch(target, "model.json")
 
