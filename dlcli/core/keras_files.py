@@ -178,7 +178,10 @@ def _built(path: Path, source: Path, size: int) -> Any:
 
     try:
         with _no_larger_than(size + _UNSTORED):
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        if not isinstance(model, keras.Model) or not model.inputs or not model.outputs:
+            raise ValueError("it is no network from inputs to outputs")
+        return model
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = "Save it anew with this version of Keras"
