@@ -111,9 +111,21 @@ def read_record(path: Path) -> RunRecord:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Return a record for each epoch that a run has trained, finished or not."""
+    """Return a record for each epoch that a run has trained, finished or not.
+
+    Raises:
+        ModelError: `history.jsonl` is damaged.
+    """
     file = path / HISTORY
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    if not file.exists():
+        return []
+    try:
+        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is damaged ({error})", hint="Train it anew") from None
+    if not all(isinstance(epoch, dict) for epoch in found):
+        raise ModelError(f"{file} is damaged: expected an object a line", hint="Train it anew")
+    return found
 
 
 def open_finished(path: Path) -> RunRecord:
