@@ -33,6 +33,7 @@ KINDS = {
     "record": "the record of a run",
     "pipeline": "the pipeline of a run",
     "model": "the config of a run's model",
+    "numbers": "bytes of the weights of a run's model",
 }
 _ODD: list[Any] = [
     None,
@@ -150,6 +151,10 @@ def _open_run(kind: str, source: Path, run: Path, chance: random.Random) -> None
     if kind == "record":
         record = mutated_json(json.loads((run / "run.json").read_text()), chance)
         (run / "run.json").write_text(json.dumps(record))
+    elif kind == "numbers":
+        content = parts(run / "model.keras")
+        written(run / "model.keras", {**content, WEIGHTS: mutated_bytes(content[WEIGHTS], chance)})
+        vouch(run, "run.json")
     elif kind == "model":
         content = parts(run / "model.keras")
         config = mutated_json(json.loads(content[CONFIG]), chance)
