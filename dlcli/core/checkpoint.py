@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from dlcli.core.backend import keras
 from dlcli.core.files import jsonl, replacing, sha256, write_text
+from dlcli.core.stopping import AtOnce
 from dlcli.errors import DlcliError, ModelError
 
 _STATE = "state.json"
@@ -82,6 +83,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, AtOnce):
+            return  # A checkpoint that is cut short leaves the one before it.
         # What ended the block counts for more than a checkpoint that could not be written.
         with contextlib.suppress(DlcliError) if kind else contextlib.nullcontext():
             self.wait()
@@ -114,8 +117,8 @@ class Checkpoints:
         kept = {last, self._file(state.best_epoch)}
         if not self._hashes and (self.folder / _STATE).exists():
             self._hashes = self._written().hashes
-        self._hashes[last.name] = sha256(last)
-        state.hashes = {file.name: self._hashes[file.name] for file in kept if file.name in self._hashes}
+        known = self._hashes | {last.name: sha256(last)}
+        self._hashes = state.hashes = {file.name: known[file.name] for file in kept if file.name in known}
         write_text(self.folder / _STATE, state.model_dump_json())
         for old in set(self.folder.glob("epoch-*.npz")) - kept:
             old.unlink()

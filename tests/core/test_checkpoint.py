@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dlcli.core import checkpoint as checkpoint_module
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.optimizers import make_optimizer
+from dlcli.core.stopping import AtOnce
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import ModelError, SurroundingsError
 from dlcli.text.bag_models import BagEmbedding, NgramWeights
@@ -273,3 +275,16 @@ def test_a_full_disk_leaves_the_older_state(folder: Path, monkeypatch: pytest.Mo
     again = compiled()
     assert Checkpoints(folder, again).restore().epoch == 1
     assert_equal(values(again), saved[0])
+
+
+def test_a_second_request_waits_for_no_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, written = threading.Event(), []
+    monkeypatch.setattr(Checkpoints, "_write", lambda *_: written.append(go_on.wait(5)))
+    checkpoints = Checkpoints(folder, compiled())
+    with pytest.raises(AtOnce), checkpoints:
+        checkpoints.save(TrainingState())
+        raise AtOnce
+    assert written == []
+    go_on.set()
+    checkpoints.wait()
+    assert written == [True]

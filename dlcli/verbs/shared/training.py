@@ -199,7 +199,10 @@ def _train(
 
         tensorboard.require()
     auto = task.auto(config)
-    with devices.use(config.device, precision=config.precision, jit=config.jit, auto=auto) as placement:
+    computing = devices.use(
+        config.device, precision=config.precision, jit=config.jit, auto=auto, deterministic=config.deterministic
+    )
+    with computing as placement:
         start = Predictor(config.from_) if config.from_ else None
         fitted = _fitted(task, config, corpus, start, placement, progress)
         if placement.jit:
@@ -214,6 +217,7 @@ def _train(
         training = fit.Labelled(inputs=fitted.inputs, labels=fitted.labels)
         fit.require_possible(fitted.model, training, corpus.validation.labels, config)
         trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
+        trial.require_memory(progress)
         if curve is not None:
             fitted.prepare(progress)
             return find_lr(trial, curve, progress)
@@ -228,17 +232,18 @@ def _train(
                 fitted.pipeline.save(run.pipeline)
                 run.keep_skipped(corpus.skipped)
                 fitted.prepare(progress)
-                trained = fit.train(
-                    fitted.model,
-                    training,
-                    validation,
-                    class_weights=weights,
-                    config=config,
-                    run=run,
-                    progress=progress,
-                    jit=placement.jit,
-                    waits=task.waits(config),
-                )
+                with trial.saying_what_fits():
+                    trained = fit.train(
+                        fitted.model,
+                        training,
+                        validation,
+                        class_weights=weights,
+                        config=config,
+                        run=run,
+                        progress=progress,
+                        jit=placement.jit,
+                        waits=task.waits(config),
+                    )
                 _finish(run, fitted, trained, validation, config, progress)
     if trained.problem is not None:
         raise trained.problem
