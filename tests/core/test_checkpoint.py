@@ -185,6 +185,20 @@ def test_a_damaged_checkpoint_is_a_model_error(folder: Path, damage: str) -> Non
     assert caught.value.hint == "Train anew with --force"
 
 
+def test_a_flipped_bit_in_the_numbers_of_the_best_epoch_is_found(folder: Path) -> None:
+    """Its archive is whole: only the hash tells it from what was saved."""
+    model = compiled()
+    save_epochs(folder, model, [1, 1])
+    with np.load(folder / "epoch-1.npz") as file:
+        arrays = dict(file)
+    arrays["0"] = arrays["0"] + 1
+    np.savez(folder / "epoch-1.npz", **arrays)
+    checkpoints = Checkpoints(folder, model)
+    state = checkpoints.restore()
+    with pytest.raises(ModelError, match=r"epoch-1\.npz is damaged \(it is not what was saved\)"):
+        checkpoints.restore_best(state)
+
+
 def test_every_truncation_is_a_model_error(folder: Path) -> None:
     model = compiled()
     save_epochs(folder, model, [1])
