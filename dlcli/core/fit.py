@@ -19,7 +19,7 @@ from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import DrawnInputs, Inputs
-from dlcli.core.forward import ahead, naming_bad_items, releasing, row_numbers
+from dlcli.core.forward import ahead, naming_bad_items, owning, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.metrics import METRICS, undefined
@@ -56,7 +56,6 @@ class Trained:
     problem: NumbersError | None = None
 
 
-@releasing()
 def train(
     model: keras.Model,
     training: Labelled,
@@ -274,9 +273,10 @@ def try_steps(
     """
     compile_model(model, config, jit=jit)
     targets = Targets(training, model.output_shape[-1], config, weights=class_weights)
+    dataset = targets.dataset(batches)
     trial = _Trial(rates, progress)
     with contextlib.suppress(Diverged), naming_bad_items(training.inputs):
-        model.fit(targets.dataset(batches), steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0)
+        model.fit(dataset, steps_per_epoch=len(batches), callbacks=[trial], shuffle=False, verbose=0)
     return trial.steps
 
 
@@ -343,9 +343,13 @@ class Targets:
 
     def dataset(self, batches: list[np.ndarray[Any, Any]]) -> tf.data.Dataset:
         """Return (inputs, targets) or (inputs, targets, weights) for batches of row numbers."""
-        numbers = row_numbers(batches)
-        both = tf.data.Dataset.zip((self.inputs.dataset(numbers), numbers.map(self._of)))
-        return ahead(both.map(lambda inputs, targets: (inputs, *targets)))
+
+        def make() -> tf.data.Dataset:
+            numbers = row_numbers(batches)
+            both = tf.data.Dataset.zip((self.inputs.dataset(numbers), numbers.map(self._of)))
+            return ahead(both.map(lambda inputs, targets: (inputs, *targets)))
+
+        return owning(make)
 
     def _of(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         labels = tf.gather(self.labels, rows)

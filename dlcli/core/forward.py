@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ _AHEAD = 4
 _TOGETHER = 64
 # Where TensorFlow keeps the functions behind `tf.numpy_function` and `from_generator`.
 _KEPT = "_py_funcs_used_in_graph"
+_MAKING = threading.Lock()
 
 
 class Forward:
@@ -44,7 +46,8 @@ class Forward:
     def batches(self, inputs: Inputs) -> Batches:
         """Cut inputs into batches, for several calls of `answer`."""
         numbers = self._cut(inputs) if len(inputs) else []
-        return Batches(numbers=numbers, source=inputs, inputs=ahead(inputs.dataset(row_numbers(numbers))))
+        dataset = owning(lambda: ahead(inputs.dataset(row_numbers(numbers))))
+        return Batches(numbers=numbers, source=inputs, inputs=dataset)
 
     def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
         return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
@@ -76,19 +79,19 @@ def ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.prefetch(_AHEAD).with_options(options)
 
 
-@contextlib.contextmanager
-def releasing() -> Iterator[None]:
-    """Let go, at the end of the block, of the Python functions that datasets made in it call.
+def owning(make: Callable[[], tf.data.Dataset]) -> tf.data.Dataset:
+    """Make a dataset that keeps the Python functions that it calls, for as long as it is kept itself.
 
-    TensorFlow keeps them, and the pictures that they refer to, for as long as the process lives. The datasets are of no
-    use after the block.
+    TensorFlow would keep them, and the pictures that they refer to, for as long as the process lives.
     """
-    graph = tf.compat.v1.get_default_graph()
-    count = len(getattr(graph, _KEPT, ()))
-    try:
-        yield
-    finally:
-        del getattr(graph, _KEPT, [])[count:]
+    with _MAKING:
+        graph = tf.compat.v1.get_default_graph()
+        count = len(getattr(graph, _KEPT, ()))
+        dataset = make()
+        functions = getattr(graph, _KEPT, [])
+        dataset.functions = functions[count:]
+        del functions[count:]
+    return dataset
 
 
 def _batch_size(model: keras.Model) -> int:
