@@ -269,7 +269,7 @@ def _wait_for(
         return
     if aim != "final save":  # Epochs and not seconds: the machine may be busier than before.
         epochs = len(history(reference.path))
-        until = chance.randint(_epochs(path), epochs - 1)
+        until = chance.randint(min(_epochs(path), epochs - 1), epochs - 1)
         _wait(process, lambda: _epochs(path) >= until)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0.0, reference.training / epochs))

@@ -103,9 +103,8 @@ def augmented(folder: Path, *, seed: int) -> tuple[str, str, bool]:
     pictures = []
     for workers in (1, 2, 8):
         out = folder / str(workers)
-        run(
-            f"augment {SHAPES} {out} --copies 3 --preset strong --seed {seed} --workers {workers}", home=folder / "home"
-        )
+        line = f"augment {SHAPES} {out} --copies 3 --augment strong --seed {seed} --workers {workers}"
+        run(line, home=folder / "home")
         own = (".json", ".jsonl", ".lock")  # They name the folder, the number of workers, and times.
         pictures.append({name: digest for name, digest in snapshot(out).items() if not name.endswith(own)})
     assert len(pictures[0]) >= 180
