@@ -7,6 +7,7 @@ which runs this module: a fault in the HDF5 library ends that process and no oth
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import sys
@@ -190,7 +191,8 @@ def _main(arguments: Iterator[str]) -> None:
     try:
         hand_over(path, part, folder, limit=limit)
     except Exception as error:
-        (folder / FOUND).write_text(json.dumps({"error": shown(error)}), encoding="utf-8")
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        (folder / FOUND).write_text(json.dumps({"error": shown(error), "full": full}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import tempfile
 import zipfile
 import zlib
@@ -29,7 +30,7 @@ _LARGEST_CONFIG, _MOST_PARTS, _DEEPEST = 32 * 2**20, 1_000_000, 100
 # Variables that a model has and its file has not, such as the states of random seeds.
 _UNSTORED = 2**20
 _NAMES = frozenset.union(*KNOWN.values())
-_NUMBERS = ("int", "uint", "float", "bool", "bfloat16")
+_NUMBERS = re.compile(r"(u?int|float|bfloat)\d{1,2}|bool")
 
 
 def load(path: Path, *, stranger: bool = False) -> Any:
@@ -139,7 +140,7 @@ def _is_known(part: dict[str, Any]) -> bool:
         return False
     if kind in MARKS:
         # An array's type may be text, each of which may be as long as it says.
-        return not isinstance(config, dict) or str(config.get("dtype", "float")).startswith(_NUMBERS)
+        return not isinstance(config, dict) or _NUMBERS.fullmatch(str(config.get("dtype", "bool"))) is not None
     if kind == "function":
         if registered == config or registered is None:
             return config in ACTIVATIONS and module in ("builtins", "keras.activations", "keras.ops")

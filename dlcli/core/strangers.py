@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from dlcli.core.hdf5 import BFLOAT16, FOUND, NUMBERS, Contents
-from dlcli.errors import ModelError, from_os_error
+from dlcli.errors import DiskFullError, ModelError, from_os_error
 
-# A part that is so many times larger than what is stored of it is made to fill the memory.
-LARGEST_EXPANSION, SMALL = 100, 10**8
+# A part that is so many times larger than what is stored of it is made to fill the memory; weights pack badly.
+LARGEST_EXPANSION, SMALL = 10, 10**8
 # For Python, NumPy and HDF5 themselves; the largest array comes on top.
 _OWN_MEMORY = 2**30
 # Seconds of the processor for a small file, and bytes that a slow machine reads in one more.
@@ -54,13 +54,15 @@ def numbers(path: Path, part: str = "", *, hint: str) -> Iterator[Contents]:
 
     Raises:
         ModelError: it is damaged or unsafe, or reading it took too much memory or time.
+        SurroundingsError: the disk is full, where the arrays lie meanwhile.
     """
     with tempfile.TemporaryDirectory(prefix="dlcli-", ignore_cleanup_errors=True) as folder:
         _run(path, part, Path(folder), hint=hint)
         try:
-            yield _checked(Path(folder))
+            found = _checked(Path(folder))
         except ValueError as error:
             raise ModelError(f"{path} is damaged ({error})", hint=hint) from None
+        yield found
 
 
 def _run(path: Path, part: str, folder: Path, *, hint: str) -> None:
@@ -69,7 +71,7 @@ def _run(path: Path, part: str, folder: Path, *, hint: str) -> None:
     seconds = _SECONDS + size // _PER_SECOND
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {
-        "PYTHONPATH": os.pathsep.join(place for place in sys.path if place),
+        "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path if place),
         "HDF5_PLUGIN_PRELOAD": "::",  # HDF5 loads no plugin, wherever one lies.
         "OPENBLAS_NUM_THREADS": "1",  # Each thread would take some of the memory.
     }
@@ -103,6 +105,8 @@ def _checked(folder: Path) -> Contents:
     """
     try:
         found = json.loads((folder / FOUND).read_bytes())
+        if found.get("full"):
+            raise DiskFullError(folder)
         if "error" in found:
             raise ValueError(str(found["error"]))
         entries = [(str(name), str(kind), tuple(map(int, shape))) for name, kind, shape in found["arrays"]]

@@ -106,11 +106,9 @@ def configs(trap: Trap) -> Iterator[tuple[str, str, Config]]:
     yield "bytecode in a build config", "", {**layer("Dense", units=2), "build_config": {"input_shape": lambda_}}
     compiled = {"optimizer": imported, "loss": imported, "metrics": [imported]}
     yield "an import where a model inside was compiled", "", {**layer("Dense", units=2), "compile_config": compiled}
-    yield (
-        "an array whose type is endless text",
-        "",
-        layer("Rescaling", scale={"class_name": "__numpy__", "config": {"value": ["a"], "dtype": "S9999999999"}}),
-    )
+    for dtype in ("S9999999999", "int8,S9999999999", "object"):
+        value = {"class_name": "__numpy__", "config": {"value": [1], "dtype": dtype}}
+        yield f"an array of the type {dtype}", "", layer("Rescaling", scale=value)
     yield "weights beyond any memory", "", layer("Dense", units=10**13)
     yield "an embedding beyond any memory", "", layer("Embedding", input_dim=10**12, output_dim=10**6)
 
