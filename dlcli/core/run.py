@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, sha256, write_text
+from dlcli.core.lines import SKIPPED
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
 
@@ -37,7 +38,6 @@ CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
 TENSORBOARD = "tensorboard"
 LOG = "log.txt"
-SKIPPED = "skipped.jsonl"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
 HASHED = (MODEL, PIPELINE, HISTORY, METRICS, VALIDATION)

@@ -150,6 +150,7 @@ def _not_read(path: Path, first: int, last: int) -> BadRow:
         line=first,
         kind="bad-quotes",
         hint="Mend the first ones",
+        last=True,
     )
 
 

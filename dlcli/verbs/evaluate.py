@@ -186,7 +186,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
         data=data,
         n=stream.n,
         blank=stream.blank,
-        skipped=skipped,
+        skipped=skipped.count,
         accuracy=judged.scores["accuracy"].value,
         loss=judged.scores["log_loss"].value,
         f1_macro=judged.scores["f1_macro"].value,
