@@ -92,7 +92,7 @@ def guarded(arguments: list[str] | None, *, debug: bool) -> int:
         if debug:
             import traceback
 
-            traceback.print_exc()
+            print(printable(traceback.format_exc()), file=sys.stderr)
         known = _known(error)
         if known is None:
             return _report(f"a bug in dlcli: {type(error).__name__}: {error}. Please report it, with --debug", _BUG)

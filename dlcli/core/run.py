@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, sha256, write_text
 from dlcli.core.lines import SKIPPED
 from dlcli.core.progress import Progress
-from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
+from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error, printable
 
 RECORD = "run.json"
 MODEL = "model.keras"
@@ -159,7 +159,7 @@ class Run:
     def log(self, line: str) -> None:
         """Append a line to `log.txt`."""
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{_now()}  {line}\n")
+            file.write(f"{_now()}  {printable(line)}\n")
 
     def keep_skipped(self, records: list[dict[str, Any]]) -> None:
         """Write which items were left out of the training, if any were."""

@@ -16,7 +16,7 @@ from dlcli.resources import resolve_input
 from dlcli.text.config import CleaningConfig, SkipRowsConfig, TextColumnConfig, TextDataConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
-from dlcli.verbs.shared.rows import write_rows
+from dlcli.verbs.shared.rows import EscapeConfig, write_rows
 
 if TYPE_CHECKING:
     from dlcli.text.cleaned import Tally
@@ -28,7 +28,7 @@ _NAMED = 5
 _STEP = 1024
 
 
-class CleanConfig(CleaningConfig, SkipRowsConfig, TextColumnConfig):
+class CleanConfig(CleaningConfig, EscapeConfig, SkipRowsConfig, TextColumnConfig):
     """All settings of a cleaning."""
 
     section = "Data"
@@ -127,7 +127,8 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
     cleaned = _Cleaned(first, rows, config, tally, progress)
     with replacing(config.out) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            count = write_rows(cleaned, file, TABLES[config.out.suffix.lower()])
+            form = TABLES[config.out.suffix.lower()]
+            count = write_rows(cleaned, file, form, escape=config.escape_formulas)
         if cleaned.empty == count:
             raise DataError(f"no word is left of the {count:,} texts in {source}", hint="Clean less")
     if records:
