@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -130,9 +132,13 @@ def open_text(path: Path, encoding: str, *, tolerant: bool = False) -> TextIO:
     """
     try:
         errors = "surrogateescape" if tolerant and _extends_ascii(encoding) else "strict"
-        return path.open(encoding="utf-8-sig" if _is_utf8(encoding) else encoding, errors=errors, newline="")
+        codecs.lookup(encoding)
     except LookupError:
         raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
+    file = path.open("rb")
+    if _is_utf8(encoding) and file.peek(3).startswith(codecs.BOM_UTF8):
+        file.read(3)  # Python's utf-8-sig would take one or two bytes of a mark for a whole one.
+    return io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
 
 
 def bad_bytes(path: Path, encoding: str, error: UnicodeError) -> BadRow:

@@ -1,7 +1,7 @@
 """A table of a million rows, one in a hundred bad in eight ways: `python tests/trust/million.py`.
 
-Each bad row must be named with its line and its kind, no good row be lost, and memory stay bounded. `check` names all in
-JSON and few on the terminal; `clean --skip-bad` names all in `skipped.jsonl` and writes every good row.
+Each bad row must be named with its line and its kind, no good row be lost, and memory stay bounded. `check` names all
+in JSON and few on the terminal; `clean --skip-bad` names all in `skipped.jsonl` and writes every good row.
 """
 
 from __future__ import annotations
