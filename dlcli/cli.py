@@ -124,7 +124,7 @@ def _execute(
     verb: Verb, action: Action, given: dict[str, Any], *, as_json: bool, quiet: bool, verbose: bool, debug: bool
 ) -> None:
     """Make the config, run the verb, write its result, hold it against its gates."""
-    from dlcli.console import Console
+    from dlcli.console import Console, on_terminal
     from dlcli.options import flag, make_config
 
     config = make_config(action.config, given, name=lambda field: flag(field, action.config))
@@ -132,7 +132,7 @@ def _execute(
         result = action.function(config, console)
         console.close()
         try:
-            result.write(sys.stdout, as_json=as_json)
+            result.write(on_terminal(sys.stdout), as_json=as_json)
             sys.stdout.flush()
         except BrokenPipeError:
             raise _ReaderGone from None

@@ -53,7 +53,8 @@ class BadRow(DataError):
         excerpt: str = "",
         last: bool = False,
     ) -> None:
-        source = Path(shown(str(source)))  # The name of a file may be no UTF-8.
+        if not str(source).isprintable():  # The name of a file may be no UTF-8.
+            source = Path(shown(str(source)))
         super().__init__(f"{source}, {where}: {what}" if where else f"{source}: {what}", hint=hint)
         self.what = what
         self.source = source

@@ -97,7 +97,7 @@ def _damage(data: bytearray, way: str, chance: random.Random) -> None:
     elif way == "cut":
         del data[at:]
     elif way == "block twice":
-        data[at:at] = data[at:until] * chance.choice((1, 1, 3, 100))
+        data[at:at] = data[at:until] * chance.choice((1, 1, 3, 20))
     elif way == "block gone":
         del data[at:until]
     elif way == "long line":

@@ -79,6 +79,16 @@ def in_lines(row: dict[str, Any]) -> str:
     return printable("\n".join([str(item).replace("\n", "\\n"), *lines]))
 
 
+class _LineFeeds:
+    """Ends rows with a line feed alone; a writer that is told to do so leaves a carriage return in a cell unquoted."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
 def _escaped(cell: Any) -> Any:
     """Return a cell that a spreadsheet takes for text, with a single quote before what it would take for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell) else cell
@@ -103,9 +113,8 @@ def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str, *, esc
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             continue
         if writer is None:
-            writer = csv.DictWriter(
-                stream, fieldnames=list(row), delimiter="\t" if form == "tsv" else ",", lineterminator="\n"
-            )
+            delimiter = "\t" if form == "tsv" else ","
+            writer = csv.DictWriter(_LineFeeds(stream), fieldnames=list(row), delimiter=delimiter)
             writer.writerow({name: _escaped(name) for name in row} if escape else {name: name for name in row})
         if row.keys() - set(writer.fieldnames):
             raise DataError(
