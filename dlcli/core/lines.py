@@ -131,15 +131,15 @@ def open_text(path: Path, encoding: str, *, tolerant: bool = False) -> TextIO:
     Raises:
         UsageError: the encoding is unknown.
     """
-    try:
-        errors = "surrogateescape" if tolerant and _extends_ascii(encoding) else "strict"
-        codecs.lookup(encoding)
-    except LookupError:
-        raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
     file = path.open("rb")
     if _is_utf8(encoding) and file.peek(3).startswith(codecs.BOM_UTF8):
         file.read(3)  # Python's utf-8-sig would take one or two bytes of a mark for a whole one.
-    return io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    try:
+        errors = "surrogateescape" if tolerant and _extends_ascii(encoding) else "strict"
+        return io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    except (LookupError, UnicodeError):  # The latter: Python's codec "undefined".
+        file.close()
+        raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
 
 
 def bad_bytes(path: Path, encoding: str, error: UnicodeError) -> BadRow:
