@@ -227,6 +227,9 @@ _TURNING = "d/pos/a\nb\u202ec.txt"
 _TABLES = [
     Case(_T, "a gzip file", lambda: write("a.csv", b"\x1f\x8b\x08\0rest"), _A, 3, ("is compressed with gzip",)),
     Case(_T, "an Excel file", lambda: write("a.csv", b"PK\x03\x04rest"), _A, 3, ("a zip archive or an Excel file",)),
+    Case(
+        _T, "200,000 columns", lambda: write("a.csv", ",".join(map(str, range(200_000)))), _A, 3, ("and 199,980 more",)
+    ),
     Case(_T, "semicolons", lambda: write("a.csv", "text;label\na;b\n"), _A, 3, ("separated by something else",)),
     Case(_T, "capitals", lambda: write("a.csv", "Text,Label\na,b\n"), _A, 3, ("Did you mean --text-column Text?",)),
     Case(_T, "a pipe", lambda: os.mkfifo("a.csv"), _A, 2, ("a.csv is a pipe",)),
