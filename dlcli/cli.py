@@ -25,8 +25,12 @@ from dlcli.errors import (
 from dlcli.verbs import VERBS, Action, Verb, find_verb
 
 _BUG = 1
-_INTERRUPTED = 130
-_TERMINATED = 143
+# What ended the command, by the signal that asked for it.
+_STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C; no `KeyboardInterrupt`, to which Click would add an empty line."""
 
 
 class _ReaderGone(Exception):
@@ -46,6 +50,13 @@ class Verbs(click.Group):
 
         verb = find_verb(cmd_name)
         return make_command(verb, verb.load(), _execute)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs, by group."""
@@ -73,11 +84,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     with contextlib.suppress(ValueError):  # Not in the main thread: somebody else handles signals.
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in _STOPS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _raise)
     code = guarded(arguments, debug=debug)
     sys.stderr.flush()
-    if "tensorflow" in sys.modules:
-        # All is written; to take TensorFlow apart piece by piece would cost up to a second.
+    if "tensorflow" in sys.modules or code > 128:
+        # All is written; to take TensorFlow apart piece by piece would cost up to a second. After Ctrl-C Python
+        # may want to end by the signal, although nothing of it is left.
         os._exit(code)
     sys.exit(code)
 
@@ -94,11 +108,14 @@ def guarded(arguments: list[str] | None, *, debug: bool) -> int:
         return 0
     except SystemExit as end:  # Click's way out of shell completion.
         return end.code if isinstance(end.code, int) else 0
-    except (KeyboardInterrupt, click.Abort):
-        return _report("interrupted", _INTERRUPTED)
+    except (_Interrupted, KeyboardInterrupt, click.Abort):
+        return _stopped(signal.SIGINT)
     except Terminated:
-        return _report("terminated", _TERMINATED)
+        return _stopped(signal.SIGTERM)
     except BaseException as error:
+        if _asked:
+            # It came in the middle of an import, where an exception may become any other.
+            return _stopped(_asked[0])
         if debug:
             import traceback
 
@@ -153,5 +170,20 @@ def _report(message: str, code: int) -> int:
     return code
 
 
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise Terminated
+# The signals that asked this process to stop.
+_asked: list[signal.Signals] = []
+
+
+def _raise(number: int, frame: object) -> NoReturn:
+    _asked.append(signal.Signals(number))
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _stopped(number: signal.Signals) -> int:
+    """Say that the command was stopped; return its exit code."""
+    if _asked:  # Not in somebody else's process. All is done: another signal would only break the line.
+        for one in _STOPS:
+            signal.signal(one, signal.SIG_IGN)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # The terminal has shown ^C.
+    return _report(_STOPS[number], 128 + number)

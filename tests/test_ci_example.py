@@ -27,14 +27,32 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def trained(checkout: Path, run: Path) -> Path:
+    """Return the checkout with a `dlcli` in it that has trained already: a run stands where a training would end."""
+    program = checkout / "bin" / "dlcli"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/usr/bin/env bash\n"
+        'if [[ $1 == train-text && $3 == --out ]]; then cp -r "$RUN" "$4"; '
+        'else exec "$PYTHON" -m dlcli "$@"; fi\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    shutil.copytree(run, checkout / "run")
+    return checkout
+
+
 def bash(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a step as GitHub Actions does: by bash, ending at the first error."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     summary = str(folder / "summary.md")
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command],
         cwd=folder,
-        env=os.environ | {"PATH": path, "CI": "true", "GITHUB_STEP_SUMMARY": summary, "PYTHONPATH": str(ROOT)},
+        env=os.environ
+        | {"PATH": path, "CI": "true", "GITHUB_STEP_SUMMARY": summary, "PYTHONPATH": str(ROOT)}
+        | {"PYTHON": sys.executable, "RUN": str(folder / "run")},
         capture_output=True,
         text=True,
         timeout=300,
@@ -59,24 +77,23 @@ def test_the_workflow(checkout: Path) -> None:
     assert not (checkout / "build" / "candidate").exists()
 
 
-def test_a_gate_that_is_not_met_stops_the_script(checkout: Path) -> None:
-    train = checkout / "data" / "train.csv"
-    header, *rows = train.read_text(encoding="utf-8").splitlines()
+def test_a_gate_that_is_not_met_stops_the_script(trained: Path) -> None:
+    test = trained / "data" / "test.csv"
+    header, *rows = test.read_text(encoding="utf-8").splitlines()
     chance = random.Random(0)
-    # Labels by chance: nothing can be learnt.
+    # Labels by chance: no run can be right about them.
     rows = [row.rsplit(",", 1)[0] + "," + chance.choice(("pos", "neg")) for row in rows[:200]]
-    train.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    done = bash("./train-and-gate.sh data/train.csv data/test.csv build", checkout)
+    test.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    done = bash("./train-and-gate.sh data/train.csv data/test.csv build", trained)
     assert done.returncode == 7, done.stderr
     assert done.stdout == "a gate is not met: nothing is exported\n"
     assert "accuracy" in done.stderr.splitlines()[-1]
-    assert not (checkout / "build" / "model").exists()
+    assert (trained / "build" / "candidate" / "run.json").is_file()
+    assert not (trained / "build" / "model").exists()
 
 
-def test_bad_data_is_told_apart(checkout: Path) -> None:
-    train = checkout / "data" / "train.csv"
-    train.write_text("\n".join(train.read_text(encoding="utf-8").splitlines()[:301]) + "\n", encoding="utf-8")
-    (checkout / "data" / "test.csv").write_text("text,label\ngood,strange\n")
-    done = bash("./train-and-gate.sh data/train.csv data/test.csv build", checkout)
+def test_bad_data_is_told_apart(trained: Path) -> None:
+    (trained / "data" / "test.csv").write_text("text,label\ngood,strange\n")
+    done = bash("./train-and-gate.sh data/train.csv data/test.csv build", trained)
     assert done.returncode == 3
     assert done.stdout == "the data is bad\n"

@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from dlcli.core.backend import keras
-from dlcli.core.files import jsonl, replacing, write_text
+from dlcli.core.files import jsonl, replacing, sha256, write_text
+from dlcli.core.stopping import AtOnce
 from dlcli.errors import DlcliError, ModelError
 
 _STATE = "state.json"
@@ -39,6 +40,7 @@ class TrainingState(BaseModel):
         plateau_wait: epochs since the best one or since plateau last lowered the learning rate.
         plateau_factor: what plateau multiplies the learning rate by.
         history: what `history.jsonl` holds, one record an epoch.
+        hashes: the SHA-256 of the files of variables that count, by name.
     """
 
     epoch: int = 0
@@ -51,6 +53,7 @@ class TrainingState(BaseModel):
     plateau_wait: int = 0
     plateau_factor: float = 1.0
     history: list[dict[str, Any]] = []
+    hashes: dict[str, str] = {}
 
 
 class Checkpoints:
@@ -74,11 +77,14 @@ class Checkpoints:
         self.history = history
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
+        self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, AtOnce):
+            return  # A checkpoint that is cut short leaves the one before it.
         # What ended the block counts for more than a checkpoint that could not be written.
         with contextlib.suppress(DlcliError) if kind else contextlib.nullcontext():
             self.wait()
@@ -108,8 +114,13 @@ class Checkpoints:
         last = self._file(state.epoch, state.step)
         with replacing(last) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        kept = {last, self._file(state.best_epoch)}
+        if not self._hashes and (self.folder / _STATE).exists():
+            self._hashes = self._written().hashes
+        known = self._hashes | {last.name: sha256(last)}
+        self._hashes = state.hashes = {file.name: known[file.name] for file in kept if file.name in known}
         write_text(self.folder / _STATE, state.model_dump_json())
-        for old in set(self.folder.glob("epoch-*.npz")) - {last, self._file(state.best_epoch)}:
+        for old in set(self.folder.glob("epoch-*.npz")) - kept:
             old.unlink()
         if self.history is not None:
             write_text(self.history, jsonl(state.history))
@@ -117,15 +128,20 @@ class Checkpoints:
     def restore(self) -> TrainingState:
         """Put the last checkpoint's values into the model; return its state, or a fresh one when there is none."""
         self.wait()
-        path = self.folder / _STATE
-        if not path.exists():
+        if not (self.folder / _STATE).exists():
             return TrainingState()
-        try:
-            state = TrainingState.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
+        state = self._written()
+        self._hashes, state.hashes = state.hashes, {}
         self._assign(self._file(state.epoch, state.step))
         return state
+
+    def _written(self) -> TrainingState:
+        """Return the state that counts."""
+        path = self.folder / _STATE
+        try:
+            return TrainingState.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ModelError(f"{path} is damaged", hint="Train anew with --force") from error
 
     def restore_best(self, state: TrainingState) -> None:
         """Put the best epoch's values into the model: the weights, or their averages where the optimizer has any."""
@@ -144,8 +160,10 @@ class Checkpoints:
 
     def _assign(self, path: Path) -> None:
         try:
+            if sha256(path) != self._written().hashes.get(path.name):
+                raise ValueError("it is not what was saved")
             with np.load(path, allow_pickle=False) as arrays:
                 for number, variable in enumerate(self._variables()):
                     variable.assign(arrays[str(number)])
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, EOFError, ValueError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelError(f"{path} is damaged ({error})", hint="Train anew with --force") from error

@@ -49,7 +49,9 @@ class Auto:
 
 
 @contextlib.contextmanager
-def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto = Auto()) -> Iterator[Placement]:
+def use(
+    device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto = Auto(), deterministic: bool = False
+) -> Iterator[Placement]:
     """Place what the block computes, and the models that it builds.
 
     Args:
@@ -58,6 +60,8 @@ def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto =
         precision: `auto`, `float32`, `bfloat16`, or `float16` (GPUs only; the loss is scaled).
         jit: `auto`, `on` or `off`.
         auto: what `auto` turns on for the model (docs/training.md has the measurements).
+        deterministic: whether an operation whose result varies is an error, or replaced by one whose does not; for the
+            rest of this process.
 
     Yields:
         what was chosen.
@@ -65,6 +69,8 @@ def use(device: str, *, precision: str = "auto", jit: str = "auto", auto: Auto =
     Raises:
         UsageError: there is no such device, or it cannot compute with that precision.
     """
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # Already in use in this process, so already set.

@@ -19,7 +19,7 @@ from dlcli.core.batches import training_batches
 from dlcli.core.callbacks import Steps
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.domain import DrawnInputs, Inputs
-from dlcli.core.forward import ahead, naming_bad_items, row_numbers
+from dlcli.core.forward import ahead, naming_bad_items, releasing, row_numbers
 from dlcli.core.judging import Diverged, Judge, describe_epoch, judge_epoch, weight_norm
 from dlcli.core.losses import OfWholeBatch, make_loss, takes_label_ids
 from dlcli.core.metrics import METRICS, undefined
@@ -56,6 +56,7 @@ class Trained:
     problem: NumbersError | None = None
 
 
+@releasing()
 def train(
     model: keras.Model,
     training: Labelled,
@@ -122,8 +123,7 @@ def train(
                 if order:
                     with naming_bad_items(training.inputs):
                         _fit_epoch(model, dataset, len(order), steps)
-                scores = {metric.name: float(metric.result()) for metric in metrics} | judge.scores()
-                _end_epoch(scores, steps)
+                _end_epoch({metric.name: float(metric.result()) for metric in metrics} | _validate(judge, steps), steps)
             except Diverged:
                 problem = _describe_divergence(steps)
                 break
@@ -208,6 +208,16 @@ def _fit_epoch(model: keras.Model, dataset: tf.data.Dataset, count: int, steps: 
         shuffle=False,
         verbose=0,
     )
+
+
+def _validate(judge: Judge, steps: Steps) -> dict[str, float]:
+    """Return the validation scores; who stops it between two batches keeps the epoch's last step."""
+    try:
+        return judge.scores(between=steps.stop.check)
+    except BaseException as error:
+        if error is steps.stop.reason:
+            steps.checkpoints.save(steps.state)
+        raise
 
 
 def _end_epoch(scores: dict[str, float], steps: Steps) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ _BATCH, _MOST_CELLS = 512, 2**21
 _AHEAD = 4
 # Batches whose row numbers Python hands over together: each crossing costs a third of a millisecond.
 _TOGETHER = 64
+# Where TensorFlow keeps the functions behind `tf.numpy_function` and `from_generator`.
+_KEPT = "_py_funcs_used_in_graph"
 
 
 class Forward:
@@ -47,12 +49,18 @@ class Forward:
     def _cut(self, inputs: Inputs) -> list[np.ndarray[Any, Any]]:
         return ordered_batches(inputs.lengths, batch_size=self.batch_size, widths=inputs.widths)
 
-    def answer(self, batches: Batches) -> np.ndarray[Any, Any]:
-        """Return the outputs for batches, float32 (items, classes), in the order of the items."""
+    def answer(self, batches: Batches, *, between: Callable[[], None] = lambda: None) -> np.ndarray[Any, Any]:
+        """Return the outputs for batches, float32 (items, classes), in the order of the items.
+
+        Args:
+            batches: from `batches`.
+            between: called before each; what it raises ends the work.
+        """
         items = sum(map(len, batches.numbers))
         found: np.ndarray[Any, Any] = np.empty((items, self._classes), np.float32)
         with naming_bad_items(batches.source):
             for rows, batch in zip(batches.numbers, batches.inputs, strict=True):
+                between()
                 found[rows] = self._call(batch).numpy()
         return found
 
@@ -66,6 +74,21 @@ def ahead(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.prefetch(_AHEAD).with_options(options)
+
+
+@contextlib.contextmanager
+def releasing() -> Iterator[None]:
+    """Let go, at the end of the block, of the Python functions that datasets made in it call.
+
+    TensorFlow keeps them, and the pictures that they refer to, for as long as the process lives. The datasets are of no
+    use after the block.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    count = len(getattr(graph, _KEPT, ()))
+    try:
+        yield
+    finally:
+        del getattr(graph, _KEPT, [])[count:]
 
 
 def _batch_size(model: keras.Model) -> int:

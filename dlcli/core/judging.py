@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,14 @@ class Judge:
         self._loss = make_loss(config, classes=classes, reduction=None)
         self._targets = tf.constant(labels if takes_label_ids(config) else np.eye(classes, dtype=np.float32)[labels])
 
-    def scores(self) -> dict[str, float]:
-        """Return `val_loss`, without smoothing, class weights and penalties, and `val_` and each metric."""
+    def scores(self, *, between: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Return `val_loss`, without smoothing, class weights and penalties, and `val_` and each metric.
+
+        Args:
+            between: called before each batch; when it raises, the model is as it was.
+        """
         with self.model.optimizer.averaged():
-            outputs = self.forward.answer(self.batches)
+            outputs = self.forward.answer(self.batches, between=between)
         scores = {"val_loss": float(np.mean(self._loss(self._targets, tf.constant(outputs)).numpy(), dtype=np.float64))}
         return scores | {f"val_{name}": METRICS[name].function(self.labels, outputs) for name in self.names}
 

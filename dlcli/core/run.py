@@ -23,9 +23,10 @@ import filelock
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, sha256, write_text
+from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, write_text
 from dlcli.core.lines import SKIPPED
 from dlcli.core.progress import Progress
+from dlcli.core.vouched import files_below, require_vouched
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error, printable
 
 RECORD = "run.json"
@@ -110,9 +111,21 @@ def read_record(path: Path) -> RunRecord:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Return a record for each epoch that a run has trained, finished or not."""
+    """Return a record for each epoch that a run has trained, finished or not.
+
+    Raises:
+        ModelError: `history.jsonl` is damaged.
+    """
     file = path / HISTORY
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    if not file.exists():
+        return []
+    try:
+        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is damaged ({error})", hint="Train it anew") from None
+    if not all(isinstance(epoch, dict) for epoch in found):
+        raise ModelError(f"{file} is damaged: expected an object a line", hint="Train it anew")
+    return found
 
 
 def open_finished(path: Path) -> RunRecord:
@@ -129,13 +142,16 @@ def open_finished(path: Path) -> RunRecord:
     if record.status == "interrupted":
         again = f"Finish it with: dlcli {record.verb} --resume {path}"
         raise ModelError(f"{path} was interrupted", hint=again if record.resumable else "Make it anew, with --force")
-    for name, expected in record.hashes.items():
-        file = path / name
-        if not file.is_file():
-            raise ModelError(f"{path} is damaged: {name} is missing", hint="Train it anew, or restore the file")
-        if sha256(file) != expected:
-            raise ModelError(f"{path} is damaged: {name} is not what was saved", hint="Train it anew, or restore it")
+    require_vouched(path, record.hashes, there=_vouchable(path), needed=(MODEL, METRICS), hint="Train it anew")
+    if not any(name.startswith(f"{PIPELINE}/") for name in record.hashes):
+        raise ModelError(f"{path} is refused: its {RECORD} vouches for no {PIPELINE}/", hint="Train it anew")
     return record
+
+
+def _vouchable(path: Path) -> list[str]:
+    """Return the names of the files that a run has and that it must vouch for."""
+    found = [name for name in HASHED if (path / name).is_file()]
+    return found + [f"{PIPELINE}/{name}" for name in files_below(path / PIPELINE)]
 
 
 class Run:

@@ -10,7 +10,21 @@ from types import FrameType
 
 from dlcli.errors import Terminated
 
+
+class AtOnce(BaseException):
+    """A second request: nothing is waited for, not even a checkpoint that is being written."""
+
+
+class _InterruptedAtOnce(AtOnce, KeyboardInterrupt):
+    pass
+
+
+class _TerminatedAtOnce(AtOnce, Terminated):
+    pass
+
+
 _REASONS: dict[int, type[BaseException]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+_AT_ONCE: dict[int, type[AtOnce]] = {signal.SIGINT: _InterruptedAtOnce, signal.SIGTERM: _TerminatedAtOnce}
 
 
 class StopRequest:
@@ -30,7 +44,9 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stopping_between_steps() -> Iterator[StopRequest]:
-    """Note the first Ctrl-C or SIGTERM instead of raising it; the second one raises at once.
+    """Note the first Ctrl-C or SIGTERM instead of raising it; the second one raises `AtOnce`.
+
+    A signal that this process ignores, as background jobs of a shell ignore Ctrl-C, stays ignored.
 
     Yields:
         the request; who does the steps calls its `check` after each, when all is in order. At the end of the block a
@@ -42,12 +58,12 @@ def stopping_between_steps() -> Iterator[StopRequest]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        reason = _REASONS[number]()
         if request.reason is not None:
-            raise reason
-        request.reason = reason
+            raise _AT_ONCE[number]
+        request.reason = _REASONS[number]()
 
-    before = {number: signal.signal(number, note) for number in _REASONS}
+    heard = [number for number in _REASONS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield request
     finally:

@@ -315,6 +315,9 @@ class TrainingConfig(JudgingConfig, LossConfig, ScheduleConfig, OptimizerConfig)
     jit: Literal["auto", "on", "off"] = option(
         "auto", "Compile the step with XLA. auto is a rule on processor and model."
     )
+    deterministic: bool = option(
+        False, "Use operations alone whose results never vary: for the same weights again on a GPU; slower there."
+    )
     checkpoint_minutes: float = option(
         10.0, "Within an epoch, keep a checkpoint this often; Ctrl-C and SIGTERM keep one anyway.", gt=0
     )

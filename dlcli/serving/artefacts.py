@@ -46,7 +46,7 @@ class Artefact:
         folder = path.parent if path.is_file() else path
         card = read_card(folder)
         require_extra(card.format)
-        return cls(folder, card, _savedmodel(folder, card) if card.format == "savedmodel" else _by_runner(folder))
+        return cls(folder, card, _savedmodel(folder, card) if card.format == "savedmodel" else _by_runner(folder, card))
 
     def outputs(self, items: Sequence[str | bytes]) -> np.ndarray[Any, Any]:
         """Classify raw items.
@@ -60,16 +60,28 @@ class Artefact:
         return np.asarray(self._answer(items), np.float32)
 
 
-def _by_runner(folder: Path) -> Callable[[Sequence[Any]], Any]:
+def _by_runner(folder: Path, card: Card) -> Callable[[Sequence[Any]], Any]:
     from dlcli.serving.runner import Runner
 
-    return Runner(folder).outputs
+    return Runner(folder, model=_keras(folder, card) if card.format == "keras" else None).outputs
+
+
+def _keras(folder: Path, card: Card) -> Callable[[list[Any]], Any]:
+    """Return the model of a `.keras` file, whose layers are those of dlcli: `layers.py` beside it is not run."""
+    import dlcli.text.domain
+    import dlcli.vision.domain  # noqa: F401  # Both register them.
+    from dlcli.core import keras_files
+
+    model = keras_files.load(folder / card.file)
+    return lambda arrays: np.asarray(model(arrays if len(arrays) > 1 else arrays[0], training=False))
 
 
 def _savedmodel(folder: Path, card: Card) -> Callable[[Sequence[Any]], Any]:
     """Return the serving signature as a function of raw items."""
     from dlcli.core.backend import tf
+    from dlcli.serving.saved_models import require_harmless
 
+    require_harmless(folder)
     signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
     (given,) = card.inputs
 

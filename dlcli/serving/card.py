@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlcli.core.files import hashes, sha256, write_text
+from dlcli.core.files import hashes, write_text
+from dlcli.core.vouched import files_below, require_vouched
 from dlcli.errors import ModelError, UsageError
 
 CARD = "model.json"
@@ -79,13 +81,19 @@ def read_card(folder: Path) -> Card:
     except ValidationError as error:
         what = error.errors()[0]["msg"]
         raise ModelError(f"{folder / CARD} is damaged or from a newer dlcli ({what})", hint="Export it anew") from None
-    for name, expected in card.hashes.items():
-        file = folder / name
-        if not file.is_file():
-            raise ModelError(f"{folder} is damaged: {name} is missing", hint="Export it anew")
-        if sha256(file) != expected:
-            raise ModelError(f"{folder} was changed: {name} is not what was exported", hint="Export it anew")
+    there = set(files_below(folder)) - {CARD}
+    require_vouched(folder, card.hashes, there=there, needed=(FILES[card.format],), hint="Export it anew")
+    if card.file != FILES[card.format]:
+        raise ModelError(f"{folder} is refused: its {CARD} names the file {card.file!r}", hint="Export it anew")
+    if strange := [name for name in named_files(card.preprocessing) if name not in card.hashes]:
+        raise ModelError(f"{folder} is refused: its {CARD} names the file {strange[0]!r}", hint="Export it anew")
     return card
+
+
+def named_files(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the files that make a model's inputs, as `Card.preprocessing` has them."""
+    for member in settings.get("members", [settings]):
+        yield from filter(None, (member.get(name) for name in ("vocabulary", "words", "characters")))
 
 
 def is_export(path: Path) -> bool:

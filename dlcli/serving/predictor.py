@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.backend import keras
+from dlcli.core import keras_files
+from dlcli.core.backend import tf
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
@@ -41,10 +42,9 @@ class Predictor:
             raise ModelError(f"{path} is of the domain {self.record.domain!r}, expected one of {', '.join(_DOMAINS)}")
         domain = importlib.import_module(f"dlcli.{self.record.domain}.domain")
         self.pipeline: Pipeline = domain.load_pipeline(path / PIPELINE)
-        try:
-            self.model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
-        except Exception as error:
-            raise ModelError(f"{path / MODEL} cannot be loaded ({error})", hint="Train it anew") from error
+        self.model = keras_files.load(path / MODEL)
+        if (shape := tuple(self.model.output_shape)) != (None, len(self.labels)):
+            raise ModelError(f"{path / MODEL} answers with {shape}, expected one number for each of its labels")
         self._variants: Callable[[Inputs], Iterable[Inputs]] = domain.variants(self.record, tta) if tta > 1 else _none
         self.probabilistic = self.record.probabilistic
         self._forward = Forward(self.model, batch_size=batch_size)
@@ -64,8 +64,16 @@ class Predictor:
         return np.concatenate([self._mean_of_variants(self.pipeline.encode(part)) for part in parts])
 
     def _mean_of_variants(self, inputs: Inputs) -> np.ndarray[Any, Any]:
-        answers = [self._forward(some) for some in (inputs, *self._variants(inputs))]
+        answers = [self._answer(some) for some in (inputs, *self._variants(inputs))]
         return np.asarray(np.mean(answers, axis=0, dtype=np.float32))
+
+    def _answer(self, inputs: Inputs) -> np.ndarray[Any, Any]:
+        try:
+            return np.asarray(self._forward(inputs))
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            reason = str(error).strip().splitlines()[0][:300]
+            what = f"{self.path / MODEL} does not take what {PIPELINE}/ makes ({reason})"
+            raise ModelError(what, hint="Train it anew") from error
 
 
 def _none(inputs: Inputs) -> Iterable[Inputs]:

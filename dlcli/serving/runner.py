@@ -51,9 +51,10 @@ class Runner:
     Args:
         folder: where model.json, the model and its vocabulary are.
         batch_size: items that go through the model together, where it takes more than one.
+        model: what turns arrays into outputs, for who has opened the model's file otherwise.
     """
 
-    def __init__(self, folder: str | Path = ".", *, batch_size: int = BATCH) -> None:
+    def __init__(self, folder: str | Path = ".", *, batch_size: int = BATCH, model: Any = None) -> None:
         folder = Path(folder)
         self.card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.labels = self.card["labels"]
@@ -62,7 +63,7 @@ class Runner:
             self._parts: list[Any] = [Pictures(settings)]
         else:
             self._parts = [Texts(member, folder) for member in settings.get("members", [settings])]
-        self._model = _MODELS[self.card["format"]](folder / self.card["file"], self.card)
+        self._model = model or _MODELS[self.card["format"]](folder / self.card["file"], self.card)
         self._together = 1 if self.card["inputs"][0]["shape"][0] == 1 else batch_size
 
     def inputs(self, items: Sequence[Any]) -> list[Any]:

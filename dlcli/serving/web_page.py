@@ -11,9 +11,7 @@ import gzip
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from dlcli.core.fetch import fetch, naming_mirrors
 from dlcli.core.files import write_text
@@ -21,7 +19,7 @@ from dlcli.core.progress import Progress
 from dlcli.core.transfer import Remote
 from dlcli.errors import ModelError
 from dlcli.resources import home
-from dlcli.serving.card import Card
+from dlcli.serving.card import Card, named_files
 
 VERSION = "1.24.3"
 RUNTIME = Remote(
@@ -106,7 +104,7 @@ def write_page(folder: Path, card: Card, runtime: Path) -> None:
     parts = _unpacked(runtime)
     (place / _INTERFACE).write_bytes(parts[_INTERFACE])
     write_text(place / "onnxruntime-web.txt", _LICENCE.format(version=VERSION))
-    names = [card.file, *_named(card.preprocessing)]
+    names = [card.file, *named_files(card.preprocessing)]
     contents = {name: (folder / name).read_bytes() for name in names} | {n: parts[n] for n in (_SCRIPT, _BINARY)}
     scripts = {name: f"{FOLDER}/{name.replace('/', '-')}.js" for name in contents}
     shown = {
@@ -127,12 +125,6 @@ def _deposit(name: str, content: bytes) -> str:
     """Return a script that hands a file over: gzipped, and the same bytes each time."""
     packed = base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode()
     return f'files.deposit({json.dumps(name)}, "{packed}");\n'
-
-
-def _named(settings: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of the files that make a model's inputs."""
-    for member in settings.get("members", [settings]):
-        yield from filter(None, (member.get(name) for name in ("vocabulary", "words", "characters")))
 
 
 def _unpacked(package: Path) -> dict[str, bytes]:

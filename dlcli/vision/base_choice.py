@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlcli.core.keras_files import read_config
 from dlcli.core.progress import Progress
 from dlcli.core.run import MODEL, RECORD, open_finished
 from dlcli.core.transfer import FetchError
@@ -35,6 +34,7 @@ class BaseChoice:
         channels: 1 or 3.
         preprocessing: how bytes become what it takes; see `BaseConfig`.
         guessed: whether nothing says so.
+        stranger: whether the file is from anywhere, and not out of a run or the registry.
     """
 
     name: str
@@ -45,6 +45,7 @@ class BaseChoice:
     channels: int = 3
     preprocessing: str = _USUAL_PREPROCESSING
     guessed: bool = False
+    stranger: bool = False
     blocks: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -111,14 +112,12 @@ def _of_run(path: Path, name: str) -> BaseChoice:
 def _of_file(path: Path, name: str) -> BaseChoice:
     """Read what a `.keras` file says of its layers; its weights stay where they are."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            content = json.loads(archive.read("config.json"))
-        layers = content["config"]["layers"]
+        layers = read_config(path)["config"]["layers"]
         names = [layer["config"].get("name", "") for layer in layers]
         _, height, width, channels = next(
             layer["config"]["batch_shape"] for layer in layers if "batch_shape" in layer["config"]
         )
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, StopIteration, AttributeError):
+    except (ValueError, KeyError, TypeError, StopIteration, AttributeError):
         raise ModelError(
             f"--base: {path} is no model of pictures that Keras has saved as .keras, or it is damaged",
             hint="Expected one input (height, width, channels), saved with model.save('base.keras')",
@@ -134,6 +133,7 @@ def _of_file(path: Path, name: str) -> BaseChoice:
         channels=channels,
         preprocessing=entry.preprocessing if entry else "none" if scaled else _USUAL_PREPROCESSING,
         guessed=entry is None and not scaled,
+        stranger=True,
         blocks={block: first for block, first in entry.blocks.items() if first in names} if entry else {},
     )
 
@@ -161,7 +161,7 @@ def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed:
         )
     keras.utils.set_random_seed(seed)
     if choice.model is not None:
-        return _of_model(choice.model, random=config.weights == "none")
+        return _of_model(choice.model, stranger=choice.stranger, random=config.weights == "none")
     from dlcli.vision import architectures, weights
 
     assert choice.entry is not None, "a base is a file or an entry"
@@ -177,11 +177,12 @@ def load(choice: BaseChoice, config: BaseConfig, *, size: tuple[int, int], seed:
     return architectures.build(choice.entry, height=size[0], width=size[1], weights=path)
 
 
-def _of_model(path: Path, *, random: bool) -> Any:
+def _of_model(path: Path, *, stranger: bool, random: bool) -> Any:
+    from dlcli.core import keras_files
     from dlcli.core.backend import keras
-    from dlcli.vision.own_models import open_model, without_head
+    from dlcli.vision.own_models import without_head
 
-    model = without_head(open_model(path))
+    model = without_head(keras_files.load(path, stranger=stranger))
     policy = keras.config.dtype_policy().name
 
     def in_that_precision(layer: Any) -> Any:

@@ -2,7 +2,7 @@
 
 That of Keras 1 and 2, in which Keras publishes its own, has `layer_names` and a group a layer, in the order of the
 network; that of Keras 3 (`.weights.h5`) has `layers/CLASS_N/vars/K`. Nothing in a file is run, and nothing outside of
-it is read.
+it is read; one that nobody vouches for is read by another process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from dlcli.core import hdf5, strangers
+from dlcli.core.hdf5 import Contents
 from dlcli.errors import ModelError, UsageError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -26,8 +28,17 @@ Stored = tuple[str, list[Any]]
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file; say what it is where it is none."""
+def opened(path: Path, *, stranger: bool) -> Iterator[Contents]:
+    """Open an HDF5 file; say what it is where it is none.
+
+    Args:
+        path: of the file.
+        stranger: whether nobody vouches for it; another process reads it then.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelError: it is damaged or unsafe.
+    """
     try:
         with path.open("rb") as content:
             start = content.read(256)
@@ -37,12 +48,15 @@ def opened(path: Path) -> Iterator[Any]:
         raise UsageError(f"{path} is a folder, expected a file of weights") from None
     if not start.startswith(SIGNATURE):
         raise ModelError(f"{path} holds no weights: expected HDF5 (.h5), got {_kind(start)}", hint=RESTORE)
+    if stranger:
+        with strangers.numbers(path, hint=RESTORE) as found:
+            yield found
+        return
     try:
         with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = "it is cut off" if "truncated" in str(error) else str(error)
-        raise ModelError(f"{path} is damaged ({reason})", hint=RESTORE) from None
+            yield hdf5.contents(file, limit=strangers.allowance(path.stat().st_size))
+    except hdf5.reasons() as error:
+        raise ModelError(f"{path} is damaged ({hdf5.shown(error)})", hint=RESTORE) from None
 
 
 def _kind(start: bytes) -> str:
@@ -53,24 +67,20 @@ def _kind(start: bytes) -> str:
     return "an empty file" if not start else "something else"
 
 
-def ordered_layers(file: Any) -> list[Stored] | None:
+def ordered_layers(found: Contents) -> list[Stored] | None:
     """Return the layers with variables of a file of Keras 1 or 2, in the order of the network; None of another one."""
-    group = _group(file, "model_weights") if "model_weights" in file else file  # A whole model.
-    if not {"layer_names", "layer_names0"} & set(group.attrs):
+    if found.order is None:
         return None
-    layers = ((name, _group(group, name)) for name in _names(group, "layer_names"))
-    found = ((name, [_variable(layer, stored) for stored in _names(layer, "weight_names")]) for name, layer in layers)
-    return [(name, variables) for name, variables in found if variables]
+    return [(name, [found.arrays[path] for path in paths]) for name, paths in found.order if paths]
 
 
-def numbered_layers(file: Any) -> list[Stored] | None:
+def numbered_layers(found: Contents) -> list[Stored] | None:
     """Return the layers with variables of a file of Keras 3, by class and number; None of another file."""
-    if "layers" not in file:
-        return None
-    group = _group(file, "layers")
-    layers = ((name, _group(group, f"{name}/vars")) for name in group if "vars" in _group(group, name))
-    found = ((name, [_variable(layer, key) for key in sorted(layer, key=int)]) for name, layer in layers)
-    return [(name, variables) for name, variables in found if variables]
+    layers: dict[str, dict[int, Any]] = {}
+    for path, array in found.arrays.items():
+        if place := re.fullmatch(r"layers/([^/]+)/vars/(\d{1,6})", path):
+            layers.setdefault(place[1], {})[int(place[2])] = array
+    return [(name, [variables[key] for key in sorted(variables)]) for name, variables in layers.items()] or None
 
 
 def class_names(model: Any) -> dict[str, str]:
@@ -88,39 +98,6 @@ def snake_case(name: str) -> str:
     """Return the name of a class as Keras writes it in files and layer names: `conv2d`, `max_pooling2d`."""
     words = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
-
-
-def _names(group: Any, attribute: str) -> list[str]:
-    """Return a list of names that is kept as an attribute, or, when it is long, as several numbered ones."""
-    parts = [attribute] if attribute in group.attrs else []
-    while f"{attribute}{len(parts)}" in group.attrs and attribute not in parts:
-        parts.append(f"{attribute}{len(parts)}")
-    names = [name for part in parts for name in group.attrs[part]]
-    return [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in names]
-
-
-def _group(parent: Any, name: str) -> Any:
-    """Return a group in a group; none that stands in another file."""
-    return _child(parent, name, h5py.Group)
-
-
-def _variable(parent: Any, name: str) -> Any:
-    """Return a dataset in a group; none whose numbers stand in another file."""
-    found = _child(parent, name, h5py.Dataset)
-    if found.external or found.is_virtual:
-        raise ValueError(f"{name} stands in another file")
-    return found
-
-
-def _child(parent: Any, name: str, kind: type) -> Any:
-    found = parent
-    for part in name.split("/"):
-        if not isinstance(found, h5py.Group) or not isinstance(found.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{part} is missing, or a link")
-        found = found[part]
-    if not isinstance(found, kind):
-        raise ValueError(f"{name} is no {kind.__name__.lower()}")
-    return found
 
 
 def read(variable: Any, path: Path, layer: Any) -> np.ndarray[Any, Any]:

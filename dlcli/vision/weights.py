@@ -13,6 +13,7 @@ from typing import Any
 
 from dlcli.core.fetch import fetch, naming_mirrors
 from dlcli.core.files import write_text
+from dlcli.core.hdf5 import Contents
 from dlcli.core.progress import Progress
 from dlcli.core.transfer import Remote
 from dlcli.errors import ModelError, UsageError
@@ -181,10 +182,10 @@ def load(model: Any, path: Path) -> None:
         ModelError: it is damaged, or of another network: names the first layer that does not fit, with both shapes.
             The model is as it was.
     """
-    _require_published(path)
+    stranger = not _is_published(path)
     wanted = [layer for layer in model.layers if layer.weights]
-    with opened(path) as file:
-        pairs = _paired(model, wanted, file, path)
+    with opened(path, stranger=stranger) as found:
+        pairs = _paired(model, wanted, found, path)
         values = [[read(variable, path, layer) for variable in stored] for layer, stored in pairs]
     for (layer, _), arrays in zip(pairs, values, strict=True):
         for variable, value in zip(layer.weights, arrays, strict=True):
@@ -193,8 +194,8 @@ def load(model: Any, path: Path) -> None:
             layer.finalize_state()
 
 
-def _require_published(path: Path) -> None:
-    """Raise a `ModelError` when a file has the name of a published one, and another hash."""
+def _is_published(path: Path) -> bool:
+    """Say whether a file is the published one of its name; raise a `ModelError` when its hash says that it is not."""
     files = [file for _, file in bases.published(path.name) if file.hash]
     if path.is_file() and files and not any(vouched(file, path) for file in files):
         raise ModelError(
@@ -202,17 +203,18 @@ def _require_published(path: Path) -> None:
             f"({files[0].hash_source}), got {digest(path, files[0].algorithm)}",
             hint=f"{RESTORE}; weights of your own need another name",
         )
+    return bool(files) and path.is_file()
 
 
-def _paired(model: Any, wanted: list[Any], file: Any, path: Path) -> list[tuple[Any, list[Any]]]:
+def _paired(model: Any, wanted: list[Any], contents: Contents, path: Path) -> list[tuple[Any, list[Any]]]:
     """Return each layer of a model that has variables, with those in a file, which fit.
 
     Raises:
         ModelError: they do not.
     """
-    if (found := ordered_layers(file)) is not None:
+    if (found := ordered_layers(contents)) is not None:
         matches: list[Stored | None] = [found[n] if n < len(found) else None for n in range(len(wanted))]
-    elif (found := numbered_layers(file)) is not None:
+    elif (found := numbered_layers(contents)) is not None:
         names, there = class_names(model), dict(found)
         matches = [(name, there[name]) if (name := names[layer.name]) in there else None for layer in wanted]
     else:

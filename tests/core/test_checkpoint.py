@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dlcli.core import checkpoint as checkpoint_module
 from dlcli.core.backend import keras
 from dlcli.core.checkpoint import Checkpoints, TrainingState
 from dlcli.core.optimizers import make_optimizer
+from dlcli.core.stopping import AtOnce
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import ModelError, SurroundingsError
 from dlcli.text.bag_models import BagEmbedding, NgramWeights
@@ -183,6 +185,20 @@ def test_a_damaged_checkpoint_is_a_model_error(folder: Path, damage: str) -> Non
     assert caught.value.hint == "Train anew with --force"
 
 
+def test_a_flipped_bit_in_the_numbers_of_the_best_epoch_is_found(folder: Path) -> None:
+    """Its archive is whole: only the hash tells it from what was saved."""
+    model = compiled()
+    save_epochs(folder, model, [1, 1])
+    with np.load(folder / "epoch-1.npz") as file:
+        arrays = dict(file)
+    arrays["0"] = arrays["0"] + 1
+    np.savez(folder / "epoch-1.npz", **arrays)
+    checkpoints = Checkpoints(folder, model)
+    state = checkpoints.restore()
+    with pytest.raises(ModelError, match=r"epoch-1\.npz is damaged \(it is not what was saved\)"):
+        checkpoints.restore_best(state)
+
+
 def test_every_truncation_is_a_model_error(folder: Path) -> None:
     model = compiled()
     save_epochs(folder, model, [1])
@@ -259,3 +275,16 @@ def test_a_full_disk_leaves_the_older_state(folder: Path, monkeypatch: pytest.Mo
     again = compiled()
     assert Checkpoints(folder, again).restore().epoch == 1
     assert_equal(values(again), saved[0])
+
+
+def test_a_second_request_waits_for_no_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, written = threading.Event(), []
+    monkeypatch.setattr(Checkpoints, "_write", lambda *_: written.append(go_on.wait(5)))
+    checkpoints = Checkpoints(folder, compiled())
+    with pytest.raises(AtOnce), checkpoints:
+        checkpoints.save(TrainingState())
+        raise AtOnce
+    assert written == []
+    go_on.set()
+    checkpoints.wait()
+    assert written == [True]

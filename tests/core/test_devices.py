@@ -194,3 +194,12 @@ def test_auto_knows_what_the_processor_may_do(monkeypatch: pytest.MonkeyPatch, l
     rule = devices.Auto(bfloat16=("cpu",), features=("amx_bf16", "avx512_bf16"))
     with devices.use("cpu", auto=rule) as placement:
         assert placement.precision == expected
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_deterministic_operations_are_asked_for(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    """They hold for the rest of a process, so here TensorFlow is only asked; `repeat.py` trains with them."""
+    asked: list[bool] = []
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: asked.append(True))
+    with devices.use("cpu", deterministic=wanted):
+        assert asked == [True] * wanted

@@ -126,24 +126,26 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TrainingState,
     return straight, fit(tmp_path_factory.mktemp("plain") / "a", straight, *DATA, **settings), settings
 
 
-def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: tuple[Any, TrainingState, dict[str, Any]]
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_signal_during_validation_keeps_the_last_step_and_waits_for_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ema: float | None
 ) -> None:
-    (straight, expected, settings), resumed = plain, model()
+    settings = {**COMMON, "epochs": 2, "lr": 0.05, "ema": ema}
+    straight, resumed = model(), model()
+    expected = fit(tmp_path / "a", straight, *DATA, **settings)
     real, calls = Judge.scores, []
 
-    def scores(judge: Judge) -> dict[str, float]:
+    def scores(judge: Judge, **given: Any) -> dict[str, float]:
         calls.append(judge)
         if len(calls) == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return real(judge)
+        return real(judge, **given)
 
     monkeypatch.setattr(Judge, "scores", scores)
     with pytest.raises(Terminated):
         fit(tmp_path / "b", model(), *DATA, **settings)
     state = checkpointed(tmp_path / "b")
-    assert (state.epoch, state.step) == (1, 0)
-    assert len((tmp_path / "b" / "history.jsonl").read_text().splitlines()) == 1
+    assert (state.epoch, state.step) == (0, STEPS)
     assert_same_state(fit(tmp_path / "b", resumed, *DATA, **settings), expected)
     assert_same(resumed, straight)
 
@@ -201,6 +203,16 @@ class TestStopRequest:
             os.kill(os.getpid(), signal.SIGINT)
             raise AssertionError("the second one raises at once")
         assert [signal.getsignal(number) for number in REASONS] == before
+
+    def test_a_signal_that_is_ignored_stays_ignored(self) -> None:
+        """A shell's background jobs ignore Ctrl-C."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with stopping_between_steps() as stop:
+                os.kill(os.getpid(), signal.SIGINT)
+                assert stop.reason is None
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_one_that_comes_after_the_last_step_is_raised_at_the_end(self) -> None:
         reached = False

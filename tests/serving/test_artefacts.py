@@ -57,9 +57,9 @@ def edit(**fields: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (change("model.onnx"), "was changed: model.onnx is not what was exported"),
-        (change("vocabulary.tsv"), "was changed: vocabulary.tsv"),
-        (change("runner.py"), "was changed: runner.py"),
+        (change("model.onnx"), "is damaged: model.onnx is not what was saved"),
+        (change("vocabulary.tsv"), "is damaged: vocabulary.tsv"),
+        (change("runner.py"), "is damaged: runner.py"),
         (lambda folder: (folder / "characters.json").unlink(), "characters.json is missing"),
         (lambda folder: (folder / "model.json").unlink(), "is no export: it has no model.json"),
         (lambda folder: (folder / "model.json").write_text("{"), "model.json is damaged or from a newer dlcli"),

@@ -103,7 +103,7 @@ class TestDamage:
         (copy / "model.keras").write_bytes(b"no archive")
         hashes = json.loads((copy / "run.json").read_text())["hashes"]
         self.change(copy, hashes=hashes | {"model.keras": sha256(copy / "model.keras")})
-        with pytest.raises(ModelError, match=r"model\.keras cannot be loaded"):
+        with pytest.raises(ModelError, match=r"model\.keras is damaged, or no \.keras file"):
             Predictor(copy)
 
     def test_a_model_with_code_inside_is_refused(self, copy: Path) -> None:
@@ -111,7 +111,7 @@ class TestDamage:
         model.save(copy / "model.keras")
         hashes = json.loads((copy / "run.json").read_text())["hashes"]
         self.change(copy, hashes=hashes | {"model.keras": sha256(copy / "model.keras")})
-        with pytest.raises(ModelError, match=r"model\.keras cannot be loaded"):
+        with pytest.raises(ModelError, match=r"Lambda .* is none of the layers that are known"):
             Predictor(copy)
 
     @pytest.mark.parametrize("domain", ["sound", "", "text.domain", "verbs"])

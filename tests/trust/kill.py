@@ -1,97 +1,117 @@
-"""Stop a training at random moments, resume it, and compare with one that was never stopped: bit for bit.
+"""Kill trainings at random moments, resume them, and compare with ones that nobody killed: bit for bit.
 
-    python tests/trust/kill.py --kills 50
+    python tests/trust/kill.py --kills 100 --jobs 2
 
-Each round starts `dlcli train-text`, `train-image` or `finetune` with one of the settings below, sends SIGKILL,
-SIGTERM or SIGINT at a random moment, resumes the run until it is finished, and compares every weight and the whole
-history, less its times, with the uninterrupted run's. Some SIGKILLs wait until a checkpoint is being written. One
-stop in five falls anywhere in the life of the process; the others fall after the run directory was made, where there
-is something to lose. Prints a line a round; the exit code is 1 when any round differs.
+Each training is one of those below, with dropout, plateau or early stopping. It gets SIGKILL, is resumed, gets SIGKILL
+again, up to four times, until it ends. Many kills wait until a checkpoint or the end of the run is being written, or
+until features are being computed; a process is then held still (SIGSTOP) to see what it was killed in. The trainings go
+on until there are enough kills, and enough of them within a save. In the end weights, history without its times, scores
+and the answers on the validation data equal those of the training that nobody killed, and nothing half-written is left.
 """
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import h5py
 import numpy as np
+from trust.figures import ROOT, keep, options
 
-ROOT = Path(__file__).resolve().parents[2]
 REVIEWS = ROOT / "sample_data" / "reviews.csv"
-COMMON = ["--epochs", "12", "--batch-size", "16", "--checkpoint-minutes", "0.005"]
-NGRAM = "--ngrams 2 --ngram-dropout 0.3 "
-SETTINGS = {
-    "adam, early stopping": NGRAM + "--lr 0.001 --patience 4",
-    "sgd, momentum, plateau": NGRAM + "--optimizer sgd --lr 1 --momentum 0.9 --schedule plateau --monitor val_loss "
-    "--patience 5",
-    "rmsprop, one-cycle, accumulation": NGRAM + "--optimizer rmsprop --lr 0.01 --schedule one-cycle --accumulate 3 "
-    "--patience 0",
-    "lion, EMA, warm-up, clipping": NGRAM + "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 "
-    "--patience 6",
-    "nadam, hidden layers, dropout": NGRAM
-    + "--optimizer nadam --lr 0.002 --hidden-units 16 --dropout 0.3 --embedding-dim 8 "
-    "--schedule cosine --cycles 2 --metrics auc,f1 --monitor val_auc --patience 0",
-    "cnn, dropout of three kinds, plateau": "--model cnn --units 8 --embedding-dim 8 --schedule plateau "
-    "--monitor val_loss --patience 5",
-    "bilstm, recurrent dropout, pre-padding": "--model bilstm --units 4 --embedding-dim 8 --recurrent-dropout 0.2 "
-    "--padding pre --batch-size 64 --epochs 4",
-}
 SHAPES = ROOT / "sample_data" / "shapes"
-PICTURES = {
-    "pictures, augmentation, MixUp and CutMix, dropout": "--model cnn --filters 8,8 --hidden-units 16 --image-size 32 "
-    "--augment strong --mixup 0.2 --cutmix 1 --dropout 0.3",
-    "pictures from a file, batch normalisation, EMA": "--model cnn-bn --filters 4,8 --hidden-units 8 --image-size 24 "
-    "--augment book --cache disk --ema 0.9",
+COMMON = "--epochs 8 --batch-size 32 --checkpoint-minutes 0.003 --device cpu "
+NGRAM = f"train-text {REVIEWS} {COMMON} --ngrams 2 --ngram-dropout 0.3 "
+CNN = f"train-text {REVIEWS} {COMMON} --model cnn --units 8 --embedding-dim 8 --max-length 40 "
+BILSTM = f"train-text {REVIEWS} {COMMON} --model bilstm --units 4 --embedding-dim 8 --max-length 20 --batch-size 64 "
+PICTURES = f"train-image {SHAPES} {COMMON} --filters 4,8 --hidden-units 8 --image-size 24 "
+FINETUNE = f"finetune {SHAPES} {COMMON} --base shipped --hidden-units 8 "
+PLATEAU = "--schedule plateau --monitor val_loss --patience 3 --epochs 12 "
+TRAININGS = {
+    "ngram, dropout, early stopping": NGRAM + "--lr 0.003 --patience 2 --epochs 20",
+    "ngram, hidden layers, one-cycle, accumulation": NGRAM
+    + "--optimizer rmsprop --lr 0.002 --schedule one-cycle --accumulate 3 --hidden-units 8 --dropout 0.3 --epochs 5",
+    "ngram, lion, EMA, warm-up, clipping": NGRAM
+    + "--optimizer lion --lr 0.0005 --ema 0.98 --warmup 0.1 --clip-norm 0.5 --patience 6",
+    "cnn, dropout of three kinds, plateau": CNN
+    + "--lr 0.01 --word-dropout 0.1 --embedding-dropout 0.2 --dropout 0.3 "
+    + PLATEAU,
+    "bilstm, recurrent dropout, plateau": BILSTM
+    + "--lr 0.02 --recurrent-dropout 0.2 --padding pre "
+    + PLATEAU
+    + "--epochs 6",
+    "pictures, augmentation, MixUp, CutMix, dropout, plateau": PICTURES
+    + "--model cnn --lr 0.01 --augment strong --mixup 0.2 --cutmix 1 --dropout 0.3 "
+    + PLATEAU,
+    "pictures from a file, batch normalisation, EMA": PICTURES + "--model cnn-bn --augment book --cache disk --ema 0.9",
+    "frozen base, features of changed copies, dropout, plateau": FINETUNE
+    + "--freeze-base --lr 0.01 --augment book --augment-copies 2 --dropout 0.3 "
+    + PLATEAU,
+    "base trained from a block up, lower rates, EMA": FINETUNE + "--unfreeze block4 --lower-lr 0.5 --ema 0.9",
 }
-FINETUNED = {
-    "frozen base, changed copies, dropout": "--base shipped --augment book --augment-copies 2",
-    "base trained from a block up, lower rates, EMA": "--base shipped --unfreeze block4 --lower-lr 0.5 --ema 0.9",
-}
-SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
-# Seconds between two looks at the run directory.
-_LOOK = 0.005
+# What kills wait for, and how many of a hundred; "features" only where there are any that are kept.
+AIMS = {"anywhere": 15, "training": 20, "checkpoint": 30, "final save": 25, "features": 10}
+SAVES = ("checkpoint", "final save")
+PLACES = (*SAVES, "features", "elsewhere")
 
 
 def main() -> int:
-    """Run the rounds and print what came of them."""
-    parser = argparse.ArgumentParser(description="Stop a training at random moments; the weights must not change.")
-    parser.add_argument("--kills", type=int, default=50, help="rounds (default 50)")
-    parser.add_argument("--seed", type=int, default=None, help="of the random moments (default: the clock)")
-    parser.add_argument("--data", type=Path, default=REVIEWS, help="CSV to train on (default: the sample reviews)")
-    parser.add_argument("--only", default="", help="of the settings, those whose label has this in it")
-    options = parser.parse_args()
-    seed = int(time.time()) if options.seed is None else options.seed
-    chance = random.Random(seed)
-    print(f"seed {seed}; dlcli train-text {options.data}, train-image and finetune {SHAPES}, {' '.join(COMMON)} ...")
-    with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as name:
-        folder = Path(name)
-        labels = [label for label in (*SETTINGS, *PICTURES, *FINETUNED) if options.only in label]
-        references = [_uninterrupted(options.data, folder, number, label) for number, label in enumerate(labels)]
-        same = 0
-        for number in range(options.kills):
-            stop = _Stop.draw(chance, references[number % len(references)])
-            found, equal = _round(options.data, folder / f"run-{number}", stop)
-            same += equal
-            print(f"{number + 1:3} {stop}: {found:36} {'identical' if equal else 'DIFFERENT'}", flush=True)
-        print(f"{same} of {options.kills} resumed to identical weights and history")
-    return int(same != options.kills)
+    """Kill until there are enough kills, within saves too, and print what came of them."""
+    parser = options(__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100, help="at least (default 100)")
+    parser.add_argument("--saves", type=int, default=30, help="at least so many within a save (default 30)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time (default 1)")
+    parser.add_argument("--only", default="", help="of the trainings, those whose label has this in it")
+    given = parser.parse_args()
+    labels = [label for label in TRAININGS if given.only in label]
+    print(f"seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="dlcli-kill-") as folder, ThreadPoolExecutor(given.jobs) as pool:
+        references = list(pool.map(lambda label: uninterrupted(Path(folder), label), labels))
+        rounds: list[Round] = []
+        numbers, lock = itertools.count(), threading.Lock()
+
+        def work(_: int) -> None:
+            while True:
+                kills = [place for one in rounds for place in one.places]
+                within = sum(place in SAVES for place in kills)
+                if len(kills) >= given.kills and within >= given.saves:
+                    return
+                with lock:
+                    number = next(numbers)
+                chance = random.Random(f"{given.seed} {number}")
+                reference = references[number % len(references)]
+                aims = SAVES if len(kills) >= given.kills else tuple(AIMS)
+                done = killed(Path(folder) / f"run-{number}", reference, chance, aims=aims)
+                rounds.append(done)
+                print(f"{len(kills) + len(done.places):3} {done}", flush=True)
+
+        list(pool.map(work, range(given.jobs)))
+    keep("kill", _table(rounds), seed=given.seed, write=given.write)
+    return int(not all(one.problem == "" for one in rounds))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A training that was never stopped.
+    """A training that nobody killed.
 
     Attributes:
         label: of its settings.
@@ -106,112 +126,228 @@ class Reference:
     training: float
 
 
-@dataclass(frozen=True)
-class _Stop:
-    """When and how a training is stopped."""
+@dataclass
+class Round:
+    """A training that was killed and resumed until it ended.
 
-    reference: Reference
-    signal: signal.Signals
-    moment: float
-    anywhere: bool
-    within_a_save: bool
+    Attributes:
+        label: of its settings.
+        places: what it was killed in, each time.
+        problem: what is not as it should be in the end.
+    """
 
-    @classmethod
-    def draw(cls, chance: random.Random, reference: Reference) -> _Stop:
-        number = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-        anywhere = chance.random() < 0.2
-        whole = reference.before + reference.training if anywhere else reference.training
-        within = number == signal.SIGKILL and not anywhere and chance.random() < 0.5
-        return cls(reference, number, chance.uniform(0.0, whole), anywhere, within)
+    label: str
+    places: list[str] = field(default_factory=list)
+    problem: str = ""
 
     def __str__(self) -> str:
-        since = "its start" if self.anywhere else "the run was made"
-        when = f"{self.moment:5.2f} s after {since}" + (", in a save" if self.within_a_save else "")
-        return f"{self.signal.name} {when:40} {self.reference.label:34}"
+        return f"{self.label}: killed in {', '.join(self.places) or 'nothing'}: {self.problem or 'identical'}"
 
 
-def _uninterrupted(data: Path, folder: Path, number: int, label: str) -> Reference:
-    path = folder / f"reference-{number}"
-    process = _start(data, path, label)
-    before = _wait_for(path, process)
+def to_the_end(path: Path, label: str) -> int:
+    """Train, or go on, in a process of its own that nobody kills; return its exit code."""
+    return start(path, label).wait()
+
+
+def uninterrupted(folder: Path, label: str) -> Reference:
+    """Train without a kill."""
+    path = folder / f"reference-{list(TRAININGS).index(label)}"
+    process = start(path, label)
+    before = _wait(process, path.exists)
     started = time.perf_counter()
     if process.wait() != 0:
-        raise SystemExit(f"the training that nobody stopped failed: {label}")
+        raise SystemExit(f"the training that nobody killed failed: {label}: {_said(path)}")
     reference = Reference(label, path, before, time.perf_counter() - started)
     print(f"uninterrupted: {before:.1f} + {reference.training:.1f} s, {len(history(path))} epochs: {label}", flush=True)
     return reference
 
 
-def _round(data: Path, run: Path, stop: _Stop) -> tuple[str, bool]:
-    """Stop one training; return what it had come to, and whether its resumed end equals the reference."""
-    label = stop.reference.label
-    process = _start(data, run, label)
-    if not stop.anywhere:
-        _wait_for(run, process)
-    try:
-        process.wait(timeout=stop.moment)
-    except subprocess.TimeoutExpired:
-        if stop.within_a_save:
-            _wait_for_a_save(run, process)
-        process.send_signal(stop.signal)
-    code = process.wait()
-    found = status(run)
-    if code not in (0, SIGNALS[stop.signal]):
-        # A signal that comes while Python starts ends it in Python's own way.
-        found += f", exit code {code}"
-    # Before the run directory exists nothing has begun: the same command starts it.
-    again = _start(data, run, label) if not run.exists() else _dlcli(run, _verb(label), "--resume", str(run), "-q")
-    if again.wait() != 0:
-        return f"{found}, resume failed ({again.returncode})", False
-    return found, same_weights(run, stop.reference.path) and history(run) == history(stop.reference.path)
+def killed(
+    path: Path,
+    reference: Reference,
+    chance: random.Random,
+    *,
+    aims: tuple[str, ...],
+    most: int = 4,
+    finish: Callable[[Path, str], int] = to_the_end,
+) -> Round:
+    """Kill a training up to four times, resume it to its end, and compare it with the one that nobody killed.
+
+    Args:
+        path: the run to make; it is removed when all is well.
+        reference: to compare with.
+        chance: draws what each kill waits for, and how much longer.
+        aims: of `AIMS`, what they may wait for.
+        most: kills.
+        finish: goes on after the last kill.
+    """
+    found = Round(reference.label)
+    possible = [aim for aim in aims if aim != "features" or _features(reference.path)]
+    code = -signal.SIGKILL
+    while code != 0:
+        if code != -signal.SIGKILL:
+            found.problem = f"resume failed with exit code {code}: {_said(path)}"
+            return found
+        if len(found.places) == most:
+            code = finish(path, reference.label)
+            continue
+        before = _Traces.of(path)
+        process = start(path, reference.label)
+        aim = chance.choices(possible, [AIMS[one] for one in possible])[0]
+        _wait_for(aim, path, process, reference, before, chance)
+        process.send_signal(signal.SIGKILL)
+        code = process.wait()
+        if code == -signal.SIGKILL:
+            found.places.append(_place(path, before, reference))
+    found.problem = difference(path, reference.path)
+    if not found.problem:
+        for made in (path, _home(path)):
+            shutil.rmtree(made, ignore_errors=True)
+    return found
 
 
-def _start(data: Path, run: Path, label: str) -> subprocess.Popen[bytes]:
-    source = data if label in SETTINGS else SHAPES
-    settings = (SETTINGS | PICTURES | FINETUNED)[label]
-    return _dlcli(run, _verb(label), str(source), *COMMON, *settings.split(), "--out", str(run), "-q")
+@dataclass(frozen=True)
+class _Traces:
+    """What tells that a save is going on: files that were not there when the process began."""
+
+    files: frozenset[tuple[str, int]]
+
+    @classmethod
+    def of(cls, path: Path) -> _Traces:
+        found: set[tuple[str, int]] = set()
+        for folder in (path, path / "checkpoints"):
+            with contextlib.suppress(OSError):
+                found |= {(entry.name, entry.inode()) for entry in os.scandir(folder)}
+        return cls(frozenset(found))
+
+    def since(self, before: _Traces) -> list[str]:
+        """Return the names of the files that are new."""
+        return [name for name, _ in self.files - before.files]
 
 
-def _verb(label: str) -> str:
-    return "train-text" if label in SETTINGS else "train-image" if label in PICTURES else "finetune"
+def _save(path: Path, before: _Traces) -> str:
+    """Say which save is half done, as far as one can see from outside, or nothing."""
+    new = _Traces.of(path).since(before)
+    unfinished = [name for name in new if name.startswith(".") and ".tmp" in name]
+    if any(name.startswith((".epoch-", ".state.")) for name in unfinished):
+        return "checkpoint"
+    if any(name.startswith((".model.", ".metrics.", ".validation.")) for name in unfinished):
+        return "final save"
+    if "model.keras" in new and (path / "checkpoints").exists():
+        return "final save"  # Committed or not: the checkpoints are the last to go.
+    state = path / "checkpoints" / "state.json"
+    if not state.exists():
+        return "checkpoint" if any(name.startswith("epoch-") for name in new) else ""
+    content = json.loads(state.read_text(encoding="utf-8"))
+    step = f"-step-{content['step']}" if content["step"] else ""
+    counted = {f"epoch-{content['epoch']}{step}.npz", f"epoch-{content['best_epoch']}.npz"}
+    between = any(name.startswith("epoch-") and name not in counted for name in new)
+    return "checkpoint" if between or any(name.startswith(".history.") for name in unfinished) else ""
 
 
-def _dlcli(run: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command with a cache of the run's own: a stop may fall while features are computed."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "dlcli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "DLCLI_HOME": str(run.with_name(f"{run.name}-home"))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def _place(path: Path, before: _Traces, reference: Reference) -> str:
+    """Say what a kill fell into."""
+    if place := _save(path, before):
+        return place
+    filling = path.exists() and 0 < _features(path) < _features(reference.path)
+    return "features" if filling else "elsewhere"
 
 
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> float:
-    """Wait until a path exists or the process ends; return the seconds."""
+def _wait_for(
+    aim: str, path: Path, process: subprocess.Popen[bytes], reference: Reference, before: _Traces, chance: random.Random
+) -> None:
+    """Return when a process shall be killed, or has ended; in a save it is stopped and looked at first."""
+    if aim == "anywhere":
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.0, reference.before + reference.training))
+        return
+    # The first thing that is written, and the first that a resumed training writes again.
+    _wait(process, lambda: "run.json" in _Traces.of(path).since(before))
+    if aim == "features":
+        most = chance.uniform(0.0, 0.9) * _features(reference.path)
+        _wait(process, lambda: _features(path) > most or (path / "checkpoints").exists())
+        return
+    if aim != "final save":  # Epochs and not seconds: the machine may be busier than before.
+        epochs = len(history(reference.path))
+        until = chance.randint(_epochs(path), epochs - 1)
+        _wait(process, lambda: _epochs(path) >= until)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.0, reference.training / epochs))
+    if aim in SAVES:
+        longer = chance.uniform(0.0, 0.02)
+        while True:
+            _wait(process, lambda: _save(path, before) in (aim, "final save"), look=0.0005)
+            time.sleep(longer)
+            if process.poll() is not None:
+                return
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.002)
+            if _save(path, before) in SAVES:
+                return
+            process.send_signal(signal.SIGCONT)
+
+
+def _wait(process: subprocess.Popen[bytes], reached: Callable[[], bool], *, look: float = 0.005) -> float:
+    """Wait until something is reached or the process ends; return the seconds."""
     started = time.perf_counter()
-    while not path.exists() and process.poll() is None:
-        time.sleep(_LOOK)
+    while process.poll() is None and not reached():
+        time.sleep(look)
     return time.perf_counter() - started
 
 
-def _wait_for_a_save(run: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a checkpoint is half-written, or the process ends."""
-    while process.poll() is None and not any(run.rglob(".*.tmp*")):
-        time.sleep(0)
+def start(path: Path, label: str) -> subprocess.Popen[bytes]:
+    """Start a training, or go on with it, with a cache of its own: a kill may fall while features are computed."""
+    with path.with_name(f"{path.name}.err").open("wb") as err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dlcli", *command(path, label)],
+            cwd=ROOT,
+            env={**os.environ, "DLCLI_HOME": str(_home(path))},
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            start_new_session=True,
+        )
 
 
-def status(run: Path) -> str:
-    """Say what a stop has left."""
-    if not run.exists():
-        return "no run yet"
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    state = run / "checkpoints" / "state.json"
-    if not state.exists():
-        return f"{record['status']}, no checkpoint"
-    content = json.loads(state.read_text(encoding="utf-8"))
-    return f"{record['status']}, epoch {content['epoch']} step {content['step']}"
+def command(path: Path, label: str) -> list[str]:
+    """Return the arguments that start a training, or go on with it."""
+    words = TRAININGS[label].split()
+    # Before the run directory exists nothing has begun: the same command starts it.
+    rest = [words[0], "--resume", str(path)] if path.exists() else [*words, "--out", str(path)]
+    return [*rest, "-q"]
+
+
+def _said(path: Path) -> str:
+    return path.with_name(f"{path.name}.err").read_text(encoding="utf-8")[-500:]
+
+
+def _home(path: Path) -> Path:
+    return path.with_name(f"{path.name}-home")
+
+
+def _features(path: Path) -> int:
+    """Return how many bytes of features a run has in its cache."""
+    return sum(file.stat().st_size for file in _home(path).glob("features/*/rows.bin"))
+
+
+def difference(path: Path, reference: Path) -> str:
+    """Say in what a run differs from another one, or what it has left half-written; nothing where all is well."""
+    if json.loads((path / "run.json").read_text(encoding="utf-8"))["status"] != "finished":
+        return "not finished"
+    if left := [file.name for file in path.rglob(".*.tmp*")] + [path.name for path in path.glob("checkpoints")]:
+        return f"left: {', '.join(left)}"
+    looks: dict[str, Callable[[Path], Any]] = {
+        "weights": lambda run: _bytes(weights(run)),
+        "history": history,
+        "scores and best epoch": lambda run: json.loads((run / "metrics.json").read_text(encoding="utf-8")),
+        "answers": lambda run: _bytes(dict(np.load(run / "validation.npz"))),
+    }
+    return ", ".join(f"other {name}" for name, look in looks.items() if look(path) != look(reference))
+
+
+def _epochs(path: Path) -> int:
+    """Return how many epochs are done, as far as history tells."""
+    file = path / "history.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def history(run: Path) -> list[dict[str, Any]]:
@@ -221,13 +357,8 @@ def history(run: Path) -> list[dict[str, Any]]:
     return [{name: v for name, v in json.loads(line).items() if name not in times} for line in lines]
 
 
-def same_weights(first: Path, second: Path) -> bool:
-    """Say whether two runs' weights are equal bit for bit."""
-    one, other = (_weights(run) for run in (first, second))
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
-
-
-def _weights(run: Path) -> dict[str, np.ndarray[Any, Any]]:
+def weights(run: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a run's model."""
     found: dict[str, np.ndarray[Any, Any]] = {}
     with (
         zipfile.ZipFile(run / "model.keras") as archive,
@@ -236,6 +367,25 @@ def _weights(run: Path) -> dict[str, np.ndarray[Any, Any]]:
     ):
         h5.visititems(lambda name, node: found.update({name: node[()]}) if isinstance(node, h5py.Dataset) else None)
     return found
+
+
+def _bytes(arrays: dict[str, np.ndarray[Any, Any]]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    return {name: (str(array.dtype), np.shape(array), np.asarray(array).tobytes()) for name, array in arrays.items()}
+
+
+def _table(rounds: list[Round]) -> str:
+    """Return the figures as Markdown."""
+    lines = [
+        "| training | trainings | kills | in a checkpoint | in the final save | computing features | identical |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for label in [*dict.fromkeys(one.label for one in rounds), "all"]:
+        some = [one for one in rounds if label in (one.label, "all")]
+        places = Counter(place for one in some for place in one.places)
+        counts = [len(some), places.total(), *(places[place] for place in PLACES[:3])]
+        counts.append(sum(one.problem == "" for one in some))
+        lines.append(f"| {label} | " + " | ".join(map(str, counts)) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

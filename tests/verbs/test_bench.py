@@ -105,7 +105,7 @@ def test_what_is_refused(dlcli: Command, copy: Path, jobs: list[Job]) -> None:
         (("--artefact", "nowhere"), 2, "--artefact: nowhere does not exist. Expected what dlcli export wrote"),
         (("--artefact", "empty"), 4, "empty is no export: it has no model.json"),
         (("--artefact", "other"), 2, "other answers with other classes than"),
-        (("--artefact", "changed"), 4, "changed was changed: model.keras is not what was exported"),
+        (("--artefact", "changed"), 4, "changed is damaged: model.keras is not what was saved"),
         (("--data", "none.csv"), 2, "there are no items to answer: none.csv does not exist. Name some with --data"),
         (("--seconds", "0"), 2, "--seconds: expected more than 0"),
         (("--path-column", "a"), 2, "--path-column is for pictures"),

@@ -79,7 +79,8 @@ def test_the_baselines_stand_beside_it(scores: dict[str, Any]) -> None:
 
 
 def test_the_text_shows_the_scores(dlcli: Command, run: Path, scores: dict[str, Any]) -> None:
-    lines = [line.split() for line in dlcli("evaluate", run, REVIEWS_TEST).out.splitlines()]
+    text = dlcli("evaluate", run, REVIEWS_TEST).out
+    lines = [line.split() for line in text.splitlines()]
     accuracy = scores["metrics"]["accuracy"]
     others = [f"{baseline['metrics']['accuracy']['value']:.4f}" for baseline in scores["baselines"]]
     shown = [f"{accuracy['value']:.4f}", f"{accuracy['low']:.4f}", "to", f"{accuracy['high']:.4f}", *others]
@@ -87,7 +88,7 @@ def test_the_text_shows_the_scores(dlcli: Command, run: Path, scores: dict[str, 
     assert ["accuracy", *shown] in lines
     assert ["neg", *map(str, scores["confusion"][0])] in lines
     assert scores["verdict"]["text"].split() in lines
-    assert max(len(line) for line in dlcli("evaluate", run, REVIEWS_TEST).out.splitlines()) <= 100
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_without_intervals_and_baselines(dlcli: Command, run: Path, scores: dict[str, Any]) -> None:

@@ -152,9 +152,11 @@ def test_verify_with_other_texts(dlcli: Command, small_run: Path) -> None:
     assert json.loads(outcome.out)["verified"] == 16
 
 
-def test_verify_when_the_training_data_is_gone(dlcli: Command, tiny: Path) -> None:
-    assert dlcli("train-text", tiny, "--epochs", "1", "--out", "o").code == 0
-    tiny.unlink()
+def test_verify_when_the_training_data_is_gone(dlcli: Command, small_run: Path) -> None:
+    shutil.copytree(small_run, "o")
+    content = record(small_run)
+    content["config"]["data"] = str(Path("gone.csv").resolve())
+    Path("o/run.json").write_text(json.dumps(content), encoding="utf-8")
     outcome = dlcli("export", "o", "--out", "served", "--verify", "4")
     assert outcome.code == 2
     assert "--verify-data" in outcome.err

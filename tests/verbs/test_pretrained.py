@@ -380,7 +380,7 @@ def convolutions(side: int = 16, channels: int = 3, *, before: tuple[Any, ...] =
 
 
 def test_a_model_of_ones_own_becomes_a_base_without_its_head(dlcli: Command, home: Path, tmp_path: Path) -> None:
-    from dlcli.vision.own_models import open_model
+    from dlcli.core import keras_files
 
     convolutions().save(tmp_path / "mine.keras")
     unsaid = dlcli("pretrained", "add", tmp_path / "mine.keras")
@@ -393,7 +393,7 @@ def test_a_model_of_ones_own_becomes_a_base_without_its_head(dlcli: Command, hom
     assert base.path == home / "pretrained" / "mine.keras"
     assert (base.preprocessing, base.default_size, base.smallest_size) == ("unit", 16, 2)
     assert (base.feature_layer, base.blocks) == ("second", {"block1": "first", "block2": "second"})
-    model = open_model(base.path)
+    model = keras_files.load(base.path)
     assert model.output_shape == (None, 8, 8, 5)
     assert [layer.name for layer in model.layers][-1] == "second"
     assert model.count_params() == base.parameters
@@ -485,9 +485,12 @@ def unsafe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("lambda", "lambda.keras is refused: its Lambda layer 'scale' is code, which loading it would run"),
-        ("custom", "custom.keras is refused: Odd of "),
-        ("registered", "registered.keras is refused: Odd of mine is custom code, not of Keras"),
+        ("lambda", "lambda.keras is refused: Lambda 'scale' of keras.layers is none of the layers that are known"),
+        ("custom", "custom.keras is refused: Odd 'odd' of "),
+        (
+            "registered",
+            "registered.keras is refused: Odd 'odd' of mine is none of the layers that are known",
+        ),
         ("gray", "cannot be a base: expected one picture with three channels as its input, got 16x16x1"),
         ("cut", "cut.keras is damaged, or no .keras file"),
         ("flipped", "flipped.keras is damaged"),
@@ -506,9 +509,9 @@ def test_unsafe_and_damaged_models_are_refused(dlcli: Command, home: Path, unsaf
 def test_a_run_of_pictures_becomes_a_base(dlcli: Command, home: Path, tmp_path: Path, shapes: Path) -> None:
     import numpy as np
 
+    from dlcli.core import keras_files
     from dlcli.core.backend import keras
     from dlcli.serving.predictor import Predictor
-    from dlcli.vision.own_models import open_model
 
     outcome = dlcli("pretrained", "add", shapes, "--name", "shapes")
     assert outcome.code == 0, outcome.err
@@ -516,7 +519,7 @@ def test_a_run_of_pictures_becomes_a_base(dlcli: Command, home: Path, tmp_path: 
     assert (base.preprocessing, base.default_size, base.smallest_size) == ("none", 24, 4)
     assert base.blocks == {"block1": "conv_1", "block2": "conv_2"}
     assert base.title == "cnn, trained by dlcli train-image on 3 classes"
-    model, whole = open_model(base.path), Predictor(shapes).model
+    model, whole = keras_files.load(base.path), Predictor(shapes).model
     pixels = np.random.default_rng(1).integers(0, 256, (2, 24, 24, 3), np.uint8)
     maps = keras.Model(whole.input, whole.get_layer(base.feature_layer).output)
     assert model.output_shape == (None, 6, 6, 8)

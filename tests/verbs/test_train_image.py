@@ -69,18 +69,20 @@ def changed(digits: tuple[Path, Path]) -> Path:
 
 @pytest.mark.parametrize("model", TINY)
 def test_each_model_learns(dlcli: Command, digits: tuple[Path, Path], model: str) -> None:
-    epochs = 30 if model == "cnn-bn" else 12  # Its moving averages want steps.
-    flags = ("--model", model, *TINY[model].split(), "--epochs", epochs, "--lr", "0.01", "--batch-size", "16")
+    epochs, size = (30, 16) if model == "cnn-bn" else (6, 8)  # Its moving averages want steps and large batches.
+    flags = ("--model", model, *TINY[model].split(), "--epochs", epochs, "--lr", "0.01", "--batch-size", size)
     outcome = dlcli("train-image", digits[0], *flags, "--out", "o")
     assert outcome.code == 0, outcome.err
     settings = record(Path("o"))["config"]
     assert (settings["image_size"], settings["color"]) == ("8", "grayscale"), "as the pictures are"
-    judged = dlcli("evaluate", "o", digits[1], "--json", "--bootstrap", "0")
+    beside = model == "linear"  # What stands beside the scores is the same for all.
+    judged = dlcli("evaluate", "o", digits[1], "--json", "--bootstrap", "0", *([] if beside else ["--no-baselines"]))
     assert judged.code == 0, judged.err
     scores = json.loads(judged.out)
     assert scores["accuracy"] >= 0.8
-    assert [baseline["name"] for baseline in scores["baselines"]] == ["majority", "pixels"]
-    assert scores["baselines"][1]["metrics"]["accuracy"]["value"] > 0.8
+    if beside:
+        assert [baseline["name"] for baseline in scores["baselines"]] == ["majority", "pixels"]
+        assert scores["baselines"][1]["metrics"]["accuracy"]["value"] > 0.8
 
 
 @pytest.mark.parametrize("part", ["epoch", "step"])

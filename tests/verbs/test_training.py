@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,16 +157,17 @@ class TestFrom:
         assert timeless(Path("o")) == timeless(Path("whole"))
 
     def test_the_start_must_not_change_meanwhile(
-        self, dlcli: Command, tiny: Path, monkeypatch: pytest.MonkeyPatch
+        self, dlcli: Command, small: Path, small_run: Path, run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def interrupt(self: object, line: str) -> None:
             raise KeyboardInterrupt
 
-        assert dlcli("train-text", tiny, "--epochs", "1", "--out", "start").code == 0
+        shutil.copytree(small_run, "start")
         with monkeypatch.context() as patch:
             patch.setattr("dlcli.console.Console.epoch", interrupt)
-            assert dlcli("train-text", tiny, "--from", "start", "--out", "o").code == 130
-        assert dlcli("train-text", tiny, "--epochs", "1", "--lr", "0.5", "--out", "start", "--force").code == 0
+            assert dlcli("train-text", small, "--from", "start", "--out", "o").code == 130
+        shutil.rmtree("start")
+        shutil.copytree(run, "start")
         refused(dlcli("train-text", "--resume", "o"), 2, "started from has changed")
 
 

@@ -159,9 +159,10 @@ def _base_source(choice: Any, config: Any) -> str:
     """Return the lines that make the base."""
     size = tuple(side * config.upsample for side in config.image_size)
     if choice.model is not None:
-        from dlcli.vision.own_models import open_model, without_head
+        from dlcli.core import keras_files
+        from dlcli.vision.own_models import without_head
 
-        whole = open_model(choice.model)
+        whole = keras_files.load(choice.model, stranger=choice.stranger)
         end = without_head(whole)
         lines = [f"base = keras.saving.load_model({str(choice.model.resolve())!r}, compile=False)"]
         layer = end.outputs[0]._keras_history.operation.name

@@ -132,13 +132,14 @@ def _require_layers(base: Base, file: WeightsFile, path: Path) -> None:
 
 def _from_run(path: Path, *, name: str, preprocessing: Preprocessing | None, force: bool, progress: Progress) -> Added:
     """Make a base of a finished run of pictures, whose model takes pixels as they are."""
-    from dlcli.core.run import MODEL, open_finished
+    from dlcli.core.run import MODEL, open_finished, read_record
 
-    record = open_finished(path)
+    record = read_record(path)
     if record.domain != "vision":
         raise UsageError(f"{path} classifies texts, and a base takes pictures", hint="Name a run of train-image")
     if preprocessing not in (None, "none"):
         raise UsageError("--preprocessing: the model of a run does its own", hint="Leave it out")
+    open_finished(path)
     model = str(record.config.get("model") or record.config.get("base") or record.verb)
     return _own(
         path / MODEL,
@@ -165,9 +166,10 @@ def _own(
     entry = bases.cache() / f"{name}.toml"
     _require_free(name, entry, force=force)
     progress.begin("loading the model")
-    from dlcli.vision.own_models import open_model, require_base, scales_itself, without_head
+    from dlcli.core import keras_files
+    from dlcli.vision.own_models import require_base, scales_itself, without_head
 
-    model = open_model(file)
+    model = keras_files.load(file, stranger=file == source)
     require_base(model, source=source)
     model = without_head(model)
     like = bases.recognised([layer.name for layer in model.layers])

@@ -199,7 +199,10 @@ def _train(
 
         tensorboard.require()
     auto = task.auto(config)
-    with devices.use(config.device, precision=config.precision, jit=config.jit, auto=auto) as placement:
+    computing = devices.use(
+        config.device, precision=config.precision, jit=config.jit, auto=auto, deterministic=config.deterministic
+    )
+    with computing as placement:
         start = Predictor(config.from_) if config.from_ else None
         fitted = _fitted(task, config, corpus, start, placement, progress)
         if placement.jit:

@@ -1,0 +1,49 @@
+"""A stop in the first moments: `stop.py` is the long proof; tests/core/test_stopping.py stops between steps."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import REVIEWS
+from trust import stop
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
+@pytest.mark.parametrize("number", stop.CODES)
+@pytest.mark.parametrize("later", [0.0, 0.05, 0.1, 0.2])
+def test_a_stop_in_the_first_moments_is_one_line(number: signal.Signals, later: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlcli", "tokenize", str(REVIEWS), "--ngrams", "3"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not stop.hears(process):
+        time.sleep(0.001)
+    time.sleep(later)
+    process.send_signal(number)
+    code, word = stop.CODES[number]
+    assert (process.communicate()[1], process.returncode) == (f"dlcli: {word}\n", code)
+
+
+def test_an_interrupt_that_an_import_has_changed_is_still_one() -> None:
+    """Python ends by the signal once Ctrl-C came within `exec`, and extension modules raise errors of their own."""
+    code = """
+import os, signal
+from dlcli import cli
+def changed(*_, **__):
+    try:
+        exec("os.kill(os.getpid(), signal.SIGINT)")
+    except KeyboardInterrupt:
+        raise TypeError("expected a message argument")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.cli.main = changed
+cli.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stderr, ended.returncode) == ("dlcli: interrupted\n", 130)
