@@ -119,7 +119,7 @@ def guarded(arguments: list[str] | None, *, debug: bool) -> int:
         if debug:
             import traceback
 
-            traceback.print_exc()
+            print(printable(traceback.format_exc()), file=sys.stderr)
         known = _known(error)
         if known is None:
             return _report(f"a bug in dlcli: {type(error).__name__}: {error}. Please report it, with --debug", _BUG)
@@ -150,7 +150,7 @@ def _execute(
     verb: Verb, action: Action, given: dict[str, Any], *, as_json: bool, quiet: bool, verbose: bool, debug: bool
 ) -> None:
     """Make the config, run the verb, write its result, hold it against its gates."""
-    from dlcli.console import Console
+    from dlcli.console import Console, on_terminal
     from dlcli.options import flag, make_config
 
     config = make_config(action.config, given, name=lambda field: flag(field, action.config))
@@ -158,7 +158,7 @@ def _execute(
         result = action.function(config, console)
         console.close()
         try:
-            result.write(sys.stdout, as_json=as_json)
+            result.write(on_terminal(sys.stdout), as_json=as_json)
             sys.stdout.flush()
         except BrokenPipeError:
             raise _ReaderGone from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from dlcli.errors import printable
 
@@ -72,6 +72,21 @@ class Console:
     def _line(self, text: str) -> None:
         self.close()
         print(printable(text), file=sys.stderr, flush=True)
+
+
+class _Terminal:
+    """A terminal that obeys nothing that the data says."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text))
+
+
+def on_terminal(stream: TextIO) -> TextIO:
+    """Return where results are written: CSV and JSON keep the data as it is, but where a terminal shows them."""
+    return cast(TextIO, _Terminal(stream)) if stream.isatty() else stream
 
 
 def _make_bar(*, counted: bool) -> Bar:

@@ -14,7 +14,10 @@ from collections.abc import Iterable
 _NO_SPACE = "No space left"
 # What oneDNN says, and no more, when it gets no memory for an operation.
 _ONEDNN = "could not execute a primitive"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# C0 and C1 but for tab and new line, the marks that turn the direction of what follows them (Unicode Standard Annex 9,
+# sections 2.1 to 2.4), and lone surrogates, which no terminal and no file can hold.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = dict.fromkeys(map(ord, "\t\n"), "\N{REPLACEMENT CHARACTER}")
 
 
 class DlcliError(Exception):
@@ -116,8 +119,13 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def printable(text: str) -> str:
-    """Replace control characters, so that a name in the data cannot steer the terminal."""
+    """Replace control characters, so that a name in the data can neither steer the terminal nor turn what it says."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def shown(name: str) -> str:
+    """Return a name or a path as one line of a message can hold it."""
+    return printable(name).translate(_BREAKS)
 
 
 def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:

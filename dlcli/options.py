@@ -85,10 +85,23 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
     """
     given = by_field(model, given)
     require_known(model, given)
+    for field, value in given.items():
+        for word in value if isinstance(value, tuple) else (value,):
+            if isinstance(word, (str, Path)) and not _is_text(str(word)):
+                raise UsageError(f"{name(field)}: {str(word)!r} is not UTF-8, or holds a NUL", hint="Rename it")
     try:
         return model(**given)
     except pydantic.ValidationError as error:
         raise _usage_error(error.errors()[0], model, name) from None
+
+
+def _is_text(word: str) -> bool:
+    """Say whether a setting can be kept in files: bytes of the command line that are not UTF-8 are lone surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in word
 
 
 def check_settings(model: type[Any], given: dict[str, Any], *, name: Callable[[str], str]) -> None:

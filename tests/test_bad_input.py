@@ -16,6 +16,7 @@ from typing import Any
 import filelock
 import pytest
 from conftest import REVIEWS_TEST, Outcome, call
+from trust.bad_cases import GOOD, HEADER, LATIN, write
 from verbs.conftest import stopped  # noqa: F401  A fixture.
 from verbs.helpers import history, record, same_weights, snapshot
 
@@ -23,17 +24,6 @@ from dlcli.cli import guarded
 from dlcli.core.dataset import fingerprint
 
 Command = Callable[..., Outcome]
-
-HEADER = "text,label\n"
-# What is right: a header and 40 rows, so that what is appended stands in line 42.
-GOOD = HEADER + "".join(f"good film number {n},pos\n" if n % 2 else f"bad film number {n},neg\n" for n in range(40))
-LATIN = GOOD.encode() + "a café,pos\n".encode("latin-1")
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def check(outcome: Outcome, code: int, *words: str) -> None:
@@ -44,121 +34,6 @@ def check(outcome: Outcome, code: int, *words: str) -> None:
     assert "Traceback" not in outcome.err
     for word in words:
         assert word in outcome.lines[-1]
-
-
-BAD_DATA: list[Any] = [
-    # name of the file, its content, further flags, exit code, words of the message
-    pytest.param("tinny.csv", None, "", 2, ["tinny.csv does not exist", "Did you mean 'tiny.csv'?"], id="missing"),
-    pytest.param("a/b/c.csv", None, "", 2, ["a/b/c.csv does not exist"], id="missing-folder"),
-    pytest.param("a.csv", "", "", 3, ["a.csv is empty"], id="empty"),
-    pytest.param("a.csv", HEADER, "", 3, ["a.csv has no rows"], id="header-only"),
-    pytest.param("a.jsonl", "\n\n", "", 3, ["a.jsonl has no rows"], id="jsonl-without-rows"),
-    pytest.param(
-        "a.csv",
-        GOOD,
-        "--text-column review",
-        3,
-        ["a.csv", "'review'", "text, label", "--text-column"],
-        id="text-column",
-    ),
-    pytest.param(
-        "a.csv", GOOD, "--label-column stars", 3, ["'stars'", "text, label", "--label-column"], id="label-column"
-    ),
-    pytest.param("a.csv", "text,label,text\na,b,c\n", "", 3, ["'text'", "twice"], id="column-twice"),
-    pytest.param(
-        "a.csv",
-        HEADER + "a,pos\nb,pos\n",
-        "",
-        3,
-        ["a.csv: expected at least two classes, found 1: 'pos'"],
-        id="one-class",
-    ),
-    pytest.param("a.csv", GOOD + "odd,rare\n", "", 3, ["a.csv: class 'rare' has 1 item"], id="class-of-one"),
-    pytest.param(
-        "a.csv", GOOD + "odd,rare\n" * 5, "", 3, ["'rare' has 5 item", "1 of them different"], id="class-of-one-text"
-    ),
-    pytest.param("a.csv", HEADER + " ,pos\n,neg\n", "", 3, ["a.csv has no text", "all 2 are blank"], id="all-blank"),
-    pytest.param("a.csv", GOOD + "no label,\n", "", 3, ["a.csv, line 42", "label is empty"], id="empty-label"),
-    pytest.param(
-        "a.csv", LATIN, "", 3, ["a.csv, line 42", f"byte {len(GOOD) + 5}:", "0xe9", "--encoding latin-1"], id="latin-1"
-    ),
-    pytest.param(
-        "a.csv",
-        GOOD.encode() * 99 + "é".encode()[:1],
-        "",
-        3,
-        [f"line {99 * 41 + 1}, byte {99 * len(GOOD)}:"],
-        id="cut-off-character",
-    ),
-    pytest.param("a.csv", GOOD.encode("utf-16"), "", 3, ["a.csv is UTF-16", "--encoding utf-16"], id="utf-16"),
-    pytest.param("a.csv", GOOD, "--encoding klingon", 2, ["--encoding", "'klingon'", "latin-1"], id="encoding"),
-    pytest.param("a.csv", GOOD + "a\0b,pos\n", "", 3, ["a.csv, line 42", "NUL"], id="nul"),
-    pytest.param("a.csv", GOOD + '"open,pos\n' + GOOD, "", 3, ["a.csv, line 42", "never closed"], id="quote"),
-    pytest.param(
-        "a.csv",
-        GOOD + '"two\nlines",pos\n"open,pos\n',
-        "",
-        3,
-        ["a.csv, line 44", "never closed"],
-        id="quote-after-lines",
-    ),
-    pytest.param("a.csv", GOOD + '"shut" too soon,pos\n', "", 3, ["a.csv, line 42", "quote"], id="quote-inside"),
-    pytest.param(
-        "a.csv", GOOD + "a,b,pos\n", "", 3, ["line 42", "expected 2 columns", "text, label", "got 3"], id="columns-more"
-    ),
-    pytest.param(
-        "a.tsv", "text\tlabel\na\tpos\nb\n", "", 3, ["a.tsv, line 3", "expected 2", "got 1"], id="columns-fewer"
-    ),
-    pytest.param("a.jsonl", '{"text": "a", "label": "b"}\n{oops\n', "", 3, ["a.jsonl, line 2", "JSON"], id="jsonl"),
-    pytest.param("a.jsonl", "[1, 2]\n", "", 3, ["a.jsonl, line 1", "object", "list"], id="jsonl-no-object"),
-    pytest.param("a.jsonl", "[" * 100_000, "", 3, ["a.jsonl, line 1", "JSON"], id="jsonl-deep"),
-    pytest.param(
-        "a.jsonl",
-        '{"text": ["a"], "label": "b"}\n',
-        "",
-        3,
-        ["line 1", "expected text", "'text'", "list"],
-        id="jsonl-list",
-    ),
-    pytest.param("a.jsonl", '{"text": null, "label": "b"}\n', "", 3, ["line 1", "expected text"], id="jsonl-null"),
-    pytest.param(
-        "a.jsonl",
-        '{"text": "a", "label": "b"}\n{"txt": "a", "label": "b"}\n',
-        "",
-        3,
-        ["a.jsonl", "line 2", "'text'", "txt, label"],
-        id="jsonl-key",
-    ),
-    pytest.param("a.xml", "<a/>", "", 2, ["a.xml", ".csv", ".jsonl", "'.xml'"], id="suffix"),
-    pytest.param("a/b/note.md", "x", "", 3, ["has no .txt files"], id="folder-without-texts"),
-    pytest.param("a/note.txt", "x", "", 3, ["has no folders", "for each class"], id="folder-without-classes"),
-    pytest.param("a/pos/1.txt", "x", "", 3, ["at least two classes", "'pos'"], id="folder-of-one-class"),
-    pytest.param("a/pos/1.txt", b"caf\xe9", "", 3, ["a/pos/1.txt", "line 1", "byte 3:", "0xe9"], id="folder-latin-1"),
-    pytest.param("a.csv", GOOD, "--val tiny.tsv", 2, ["tiny.tsv does not exist", "'tiny.csv'"], id="missing-val"),
-    pytest.param("a.csv", GOOD, "--min-count 99", 3, ["99 times", "36 training texts", "--min-count"], id="min-count"),
-    pytest.param("a.csv", GOOD, "--val-split 40", 2, ["--val-split 40", "40 items"], id="val-split-of-all"),
-    pytest.param("a.csv", GOOD, "--val-split 999", 2, ["--val-split 999", "40 items"], id="val-split-of-more"),
-    pytest.param("a.csv", GOOD, "--class-weight good=2", 2, ["no class 'good'", "neg, pos"], id="weight-class"),
-    pytest.param("a.csv", GOOD, "--class-weight poss=2", 2, ["Did you mean 'pos'?"], id="weight-near-class"),
-    pytest.param("a.csv", GOOD, "--class-weight pos=two", 2, ["number", "'pos'", "'two'"], id="weight-number"),
-    pytest.param("a.csv", GOOD, "--class-weight pos=-1", 2, ["positive", "pos=-1"], id="weight-negative"),
-    pytest.param("a.csv", GOOD, "--class-weight heavy", 2, ["'balanced'", "'heavy'"], id="weight-word"),
-    pytest.param("a.csv", GOOD, "--device gpu:7", 2, ["--device", "'gpu:7'", "cpu"], id="device"),
-]
-
-
-@pytest.mark.usefixtures("tiny")
-@pytest.mark.parametrize(("name", "content", "flags", "code", "words"), BAD_DATA)
-def test_bad_data_is_one_line_and_leaves_nothing(
-    dlcli: Command, tmp_path: Path, name: str, content: str | bytes | None, flags: str, code: int, words: list[str]
-) -> None:
-    if content is not None:
-        write(tmp_path / name, content)
-    before = snapshot(tmp_path)
-    top = name.partition("/")[0] if content is not None else name
-    check(dlcli("train-text", top, "--out", "o", *shlex.split(flags)), code, *words)
-    assert snapshot(tmp_path) == before
-    assert not Path("o").exists()
 
 
 BAD_SETTINGS = [
@@ -223,19 +98,6 @@ def test_bad_usage(dlcli: Command, run: Path, tmp_path: Path, arguments: str, wo
     before = snapshot(tmp_path)
     check(dlcli(*(run if word == "RUN" else word for word in arguments.split())), 2, *words)
     assert snapshot(tmp_path) == before
-
-
-def test_an_empty_folder(dlcli: Command) -> None:
-    Path("empty").mkdir()
-    check(dlcli("train-text", "empty", "--out", "o"), 3, "empty has no folders")
-    assert not Path("o").exists()
-
-
-def test_a_folder_with_an_empty_class(dlcli: Command, tmp_path: Path) -> None:
-    write(tmp_path / "data/pos/1.txt", "fine")
-    Path("data/neg").mkdir()
-    check(dlcli("train-text", "data", "--out", "o"), 3, "data/neg has no .txt files")
-    assert not Path("o").exists()
 
 
 def test_a_label_that_only_the_validation_data_has(dlcli: Command, tiny: Path, tmp_path: Path) -> None:
@@ -529,24 +391,6 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(
     assert dlcli("train-text", "--resume", "o").code == 0
     assert same_weights(Path("o"), whole)
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"\x1f\x8b\x08\x00rest", "is compressed with gzip, expected plain text. Unpack it first"),
-        (b"PK\x03\x04rest", "is a zip archive or an Excel file, expected plain text. Unpack it, or save it as CSV"),
-        (b"text;label\na;b\n", "separated by something else"),
-        (b"Text,Label\na,b\n", "Did you mean --text-column Text?"),
-    ],
-)
-def test_a_table_of_another_kind_is_named(
-    dlcli: Callable[..., Outcome], tmp_path: Path, content: bytes, words: str
-) -> None:
-    (tmp_path / "a.csv").write_bytes(content)
-    outcome = dlcli("train-text", "a.csv")
-    assert (outcome.code, len(outcome.lines)) == (3, 1)
-    assert words in outcome.err
 
 
 def test_an_output_of_an_unknown_kind_is_refused(dlcli: Callable[..., Outcome], run: Path) -> None:

@@ -217,10 +217,12 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     "clean": (
         "a.csv b.csv --text-column review --encoding cp1252 --no-lowercase --no-strip-html --strip-urls --strip-accents"
         " --numbers mask --punctuation drop --analyzer char --min-word-length 2 --stop-words s.txt --stem porter"
-        " --force",
+        " --skip-bad --escape-formulas --force",
         {
             "data": Path("a.csv"),
             "out": Path("b.csv"),
+            "skip_bad": True,
+            "escape_formulas": True,
             "text_column": "review",
             "encoding": "cp1252",
             "lowercase": False,
@@ -413,11 +415,13 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "predict": (
         "runs/r d.csv --text-column review --encoding cp1252 --out p.jsonl --format csv --proba --batch-size 64"
-        " --force",
+        " --skip-bad --escape-formulas --force",
         {
             "run": Path("runs/r"),
             "batch_size": 64,
             "data": Path("d.csv"),
+            "skip_bad": True,
+            "escape_formulas": True,
             "text_column": "review",
             "encoding": "cp1252",
             "out": Path("p.jsonl"),

@@ -21,11 +21,15 @@ def _natural(part: str) -> tuple[int, int, str]:
 
 
 def require_exists(path: Path) -> None:
-    """Raise a `UsageError` when there is nothing at `path`."""
+    """Raise a `UsageError` when there is nothing at `path`, or what nobody can read twice."""
+    if path.is_symlink() and not path.exists():
+        raise UsageError(f"{path} is a link to nothing", hint="Delete it, or put the file in its place")
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, siblings, cutoff=0.8) if siblings else ""
         raise UsageError(f"{path} does not exist", hint=hint if hint.startswith("Did") else "")
+    if not path.is_file() and not path.is_dir():
+        raise UsageError(f"{path} is a pipe, a socket or a device", hint="Expected a file or a folder")
 
 
 def parts_of(path: Path) -> list[str]:

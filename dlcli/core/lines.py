@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError, UsageError, shown
 
+SKIPPED = "skipped.jsonl"
+"""Where what was left out is named, a line each."""
 NUL_HINT = "The file is binary, damaged or UTF-16"
 # Characters of a bad row that are kept: of a megabyte, ten in a report are enough to fill a memory.
 _EXCERPT = 500
+# Bad rows that one line names; all are counted.
+_MOST_NAMED = 10
 # A byte that the encoding cannot read, as the error handler "surrogateescape" (PEP 383) leaves it in a text.
 _ESCAPED = re.compile("[\udc80-\udcff]")
 # A quoted text over several lines that is longer than this, in characters, was never closed: it is three Bibles.
@@ -32,6 +38,7 @@ class BadRow(DataError):
         kind: of trouble, by which a report counts.
         hint: what to do next.
         excerpt: of the row.
+        last: whether nothing is read behind it, so that it cannot be skipped.
     """
 
     def __init__(
@@ -44,7 +51,10 @@ class BadRow(DataError):
         kind: str,
         hint: str,
         excerpt: str = "",
+        last: bool = False,
     ) -> None:
+        if not str(source).isprintable():  # The name of a file may be no UTF-8.
+            source = Path(shown(str(source)))
         super().__init__(f"{source}, {where}: {what}" if where else f"{source}: {what}", hint=hint)
         self.what = what
         self.source = source
@@ -52,17 +62,62 @@ class BadRow(DataError):
         self.line = line
         self.kind = kind
         self.excerpt = excerpt[:_EXCERPT]
+        self.last = last
+
+    def record(self) -> dict[str, Any]:
+        """Return what `skipped.jsonl` says of it."""
+        line = {} if self.line is None else {"line": self.line}
+        file = getattr(self, "item", str(self.source))
+        return {"file": file, **line, "where": self.where, "kind": self.kind, "problem": self.what}
 
 
 Item = TypeVar("Item")
 
 
-def strict(items: Iterator[Item | BadRow]) -> Iterator[Item]:
-    """Yield what a tolerant reader yields, and raise its first bad row."""
+def strict(items: Iterable[Item | BadRow], skip: Callable[[BadRow], object] | None = None) -> Iterator[Item]:
+    """Yield what a tolerant reader yields, without bad rows.
+
+    Args:
+        items: rows, and what is wrong with others.
+        skip: told of each bad row; without it the first one is raised.
+    """
     for item in items:
-        if isinstance(item, BadRow):
+        if not isinstance(item, BadRow):
+            yield item
+        elif skip is None or item.last:
             raise item
-        yield item
+        else:
+            skip(item)
+
+
+class Skipped:
+    """Bad rows that are left out: all are counted, the first ones kept.
+
+    Args:
+        keep: called with the record of each, such as `list.append`.
+    """
+
+    def __init__(self, keep: Callable[[dict[str, Any]], object] | None = None) -> None:
+        self.count = 0
+        self.first: list[BadRow] = []
+        self._keep = keep
+
+    def __call__(self, bad: BadRow) -> None:
+        """Take in one more."""
+        self.count += 1
+        if len(self.first) < _MOST_NAMED:
+            self.first.append(bad)
+        if self._keep is not None:
+            self._keep(bad.record())
+
+    def __str__(self) -> str:
+        return named(self.first, self.count)
+
+
+def named(bad: Sequence[BadRow], count: int) -> str:
+    """Return what is wrong with rows: the first ones by name, the others of all `count` of them counted."""
+    more = f"; and {count - _MOST_NAMED:,} more" if count > _MOST_NAMED else ""
+    return "; ".join(one.message for one in bad[:_MOST_NAMED]) + more
 
 
 def open_text(path: Path, encoding: str, *, tolerant: bool = False) -> TextIO:
@@ -76,10 +131,14 @@ def open_text(path: Path, encoding: str, *, tolerant: bool = False) -> TextIO:
     Raises:
         UsageError: the encoding is unknown.
     """
+    file = path.open("rb")
+    if _is_utf8(encoding) and file.peek(3).startswith(codecs.BOM_UTF8):
+        file.read(3)  # Python's utf-8-sig would take one or two bytes of a mark for a whole one.
     try:
         errors = "surrogateescape" if tolerant and _extends_ascii(encoding) else "strict"
-        return path.open(encoding="utf-8-sig" if _is_utf8(encoding) else encoding, errors=errors, newline="")
-    except LookupError:
+        return io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+    except (LookupError, UnicodeError):  # The latter: Python's codec "undefined".
+        file.close()
         raise UsageError(f"--encoding: {encoding!r} is not known", hint="Try utf-8, latin-1 or cp1252") from None
 
 

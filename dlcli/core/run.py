@@ -24,9 +24,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, write_text
+from dlcli.core.lines import SKIPPED
 from dlcli.core.progress import Progress
 from dlcli.core.vouched import files_below, require_vouched
-from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error
+from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error, printable
 
 RECORD = "run.json"
 MODEL = "model.keras"
@@ -38,7 +39,6 @@ CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
 TENSORBOARD = "tensorboard"
 LOG = "log.txt"
-SKIPPED = "skipped.jsonl"
 _LOCK = ".lock"
 # What a finished run vouches for with hashes.
 HASHED = (MODEL, PIPELINE, HISTORY, METRICS, VALIDATION)
@@ -175,7 +175,7 @@ class Run:
     def log(self, line: str) -> None:
         """Append a line to `log.txt`."""
         with contextlib.suppress(OSError), (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{_now()}  {line}\n")
+            file.write(f"{_now()}  {printable(line)}\n")
 
     def keep_skipped(self, records: list[dict[str, Any]]) -> None:
         """Write which items were left out of the training, if any were."""

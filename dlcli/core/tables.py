@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,8 @@ _OTHER_KINDS = {
     b"\xff\xd8\xff": ("a picture", "Name a table"),
     b"%PDF": ("a PDF", "Name a table"),
 }
+# Columns that a message names.
+_MOST_SHOWN = 20
 NONE: Mapping[str, str] = MappingProxyType({})
 """No column that must exist."""
 csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
@@ -108,7 +111,7 @@ def _scan_table(lines: Lines, path: Path, delimiter: str, required: Mapping[str,
             yield Row(start, dict(zip(header, cells, strict=True)))
         elif cells:
             yield BadRow(
-                f"expected {len(header)} columns ({', '.join(header)}), got {len(cells)}",
+                f"expected {len(header)} columns ({_shown(header)}), got {len(cells)}",
                 source=path,
                 where=f"line {start}",
                 line=start,
@@ -150,6 +153,7 @@ def _not_read(path: Path, first: int, last: int) -> BadRow:
         line=first,
         kind="bad-quotes",
         hint="Mend the first ones",
+        last=True,
     )
 
 
@@ -190,7 +194,7 @@ def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]
 
 
 def _check_columns(header: list[str], path: Path, required: Mapping[str, str]) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if twice:
         raise DataError(f"{path}: column {twice[0]!r} stands twice in the header", hint="Rename one of them")
     for name in required:
@@ -202,7 +206,8 @@ def _check_columns(header: list[str], path: Path, required: Mapping[str, str]) -
 
 
 def _shown(header: list[str]) -> str:
-    return ", ".join(column if len(column) <= 40 else column[:40] + "..." for column in header)
+    more = f" and {len(header) - _MOST_SHOWN:,} more" if len(header) > _MOST_SHOWN else ""
+    return ", ".join(name if len(name) <= 40 else name[:40] + "..." for name in header[:_MOST_SHOWN]) + more
 
 
 def _column_hint(header: list[str], name: str, required: Mapping[str, str]) -> str:

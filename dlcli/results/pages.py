@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import markupsafe
 from dlcli.errors import printable
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-# A file name that is not UTF-8 reads as lone surrogates, which no page can hold.
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def render(template: str, *, script: str = "", **values: Any) -> str:
@@ -42,11 +39,6 @@ def render(template: str, *, script: str = "", **values: Any) -> str:
     )
 
 
-def plain(text: str) -> str:
-    """Return a text with control characters and lone surrogates replaced, so that a file can hold it."""
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", printable(text))
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
@@ -60,4 +52,4 @@ def _environment() -> jinja2.Environment:
 
 
 def _shown(value: Any) -> Any:
-    return plain(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, markupsafe.Markup) else value

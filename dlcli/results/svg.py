@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import markupsafe
 
 from dlcli.core.panels import BLUE, FAINT, GREY, INK, QUIET, VERMILION, style
-from dlcli.results.pages import plain
+from dlcli.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,8 +71,8 @@ def inline(figure: Figure, *, name: str, title: str, description: str) -> markup
     inner = re.sub("<[^>]+>", lambda tag: _of_the_page(tag[0], name), inner)
     head = (
         f'<svg class="chart" viewBox="{box[1]}" role="img" aria-labelledby="{name}-title {name}-text">'
-        f'<title id="{name}-title">{markupsafe.escape(plain(title))}</title>'
-        f'<desc id="{name}-text">{markupsafe.escape(plain(description))}</desc>'
+        f'<title id="{name}-title">{markupsafe.escape(printable(title))}</title>'
+        f'<desc id="{name}-text">{markupsafe.escape(printable(description))}</desc>'
     )
     return markupsafe.Markup(head + inner + "</svg>")  # noqa: S704 - what is not drawn by matplotlib is escaped above.
 

@@ -46,4 +46,4 @@ def _corpus(record: RunRecord, progress: Progress) -> Corpus:
     from dlcli.text.corpus import read_corpus as read_texts
 
     text_columns = TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields})
-    return read_texts(data, columns=text_columns, **settings)
+    return read_texts(data, columns=text_columns, skip_bad=config.get("skip_bad", False), **settings)

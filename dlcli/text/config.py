@@ -57,6 +57,17 @@ class TextDataConfig(TextColumnConfig):
     label_column: str = option("label", "Column of the label.", metavar="NAME")
 
 
+class SkipRowsConfig(Config):
+    """What is done about rows that cannot be used."""
+
+    section = "Data"
+
+    skip_bad: bool = option(
+        False,
+        "Leave bad rows out, and name them all in skipped.jsonl; else the first one is named and ends the command.",
+    )
+
+
 class CleaningConfig(Config):
     """How raw text becomes words: one description for `clean`, `tokenize`, `train-text` and every export."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from dlcli.core import dataset
 from dlcli.core.dataset import Corpus, IntArray, Side
 from dlcli.core.folders import parts_of
+from dlcli.core.lines import Skipped
 from dlcli.core.progress import Progress
 from dlcli.resources import resolve_input
 from dlcli.text.config import TextDataConfig
@@ -19,6 +20,7 @@ def read_corpus(
     *,
     val: Path | None,
     columns: TextDataConfig,
+    skip_bad: bool,
     val_split: float | int,
     seed: int,
     progress: Progress,
@@ -29,6 +31,7 @@ def read_corpus(
         data: a table, or a folder with a folder for each class; its `val/` counts.
         val: validation data of its own; without it a part of `data`.
         columns: where text and label stand.
+        skip_bad: leave bad rows out; else the first one is raised.
         val_split: share or count of the items to validate on, when there are none of their own.
         seed: of the split.
         progress: told of stages, and of blank texts that are left out.
@@ -39,14 +42,23 @@ def read_corpus(
     """
     path = resolve_input(data)
     progress.begin(f"reading {path}")
-    texts = read_labelled(path, columns)
+    skipped: list[dict[str, Any]] = []
+
+    def read(source: Path, part: str) -> Texts:
+        bad = Skipped(skipped.append)
+        found = read_labelled(source, columns, part=part, skip=bad if skip_bad else None)
+        if bad.count:
+            progress.warn(f"{source}: {bad.count:,} bad rows are left out; the run's skipped.jsonl names them")
+        return found
+
+    texts = read(path, "train")
     blank = len(texts.blank)
     texts = _without_blanks(texts, progress)
     held_out = None
     if val is not None:
-        held_out = _without_blanks(read_labelled(resolve_input(val), columns, part="val"), progress)
+        held_out = _without_blanks(read(resolve_input(val), "val"), progress)
     elif "val" in parts_of(path):
-        held_out = _without_blanks(read_labelled(path, columns, part="val"), progress)
+        held_out = _without_blanks(read(path, "val"), progress)
 
     names = dataset.label_names(texts.labels, where=texts.source)
     labels = dataset.label_ids(texts.labels, names, where=texts.source)
@@ -55,6 +67,7 @@ def read_corpus(
         "names": names,
         "repeated": len(texts.texts) - len(set(texts.texts)),
         "blank": blank,
+        "skipped": skipped,
     }
     if held_out is not None:
         return Corpus(

@@ -12,7 +12,7 @@ from pydantic import Field
 from dlcli.core.config import Names, option
 from dlcli.core.folders import PARTS
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, Terminated, UsageError, nearest
+from dlcli.errors import DataError, Terminated, UsageError, nearest, shown
 from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
@@ -283,7 +283,7 @@ def _preview(config: AugmentConfig, source: Path, path: Path, progress: Progress
     from dlcli.vision.augmentation.pictures import decode_picture
     from dlcli.vision.augmentation.plan import find, plan
     from dlcli.vision.augmentation.preview import columns, grid
-    from dlcli.vision.raw import BadItem, read_raw, shown
+    from dlcli.vision.raw import BadItem, read_raw
 
     require_free_file(path, option="--preview", endings=(".png", ".jpg", ".jpeg", ".webp"), force=config.force)
     if path.resolve().is_relative_to(source.resolve()):

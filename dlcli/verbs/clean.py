@@ -13,13 +13,14 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import CleaningConfig, TextColumnConfig, TextDataConfig
+from dlcli.text.config import CleaningConfig, SkipRowsConfig, TextColumnConfig, TextDataConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
-from dlcli.verbs.shared.rows import write_rows
+from dlcli.verbs.shared.rows import EscapeConfig, write_rows
 
 if TYPE_CHECKING:
     from dlcli.text.cleaned import Tally
+    from dlcli.text.read import LabelledText, Skip, UnlabelledText
 
 # Texts without a word that are named.
 _NAMED = 5
@@ -27,7 +28,7 @@ _NAMED = 5
 _STEP = 1024
 
 
-class CleanConfig(CleaningConfig, TextColumnConfig):
+class CleanConfig(CleaningConfig, EscapeConfig, SkipRowsConfig, TextColumnConfig):
     """All settings of a cleaning."""
 
     section = "Data"
@@ -54,6 +55,9 @@ class CleanResult(Result):
     data: Path
     out: Path
     rows: int
+    skipped: int = 0
+    skipped_list: Path | None = Field(exclude_if=lambda value: value is None, default=None)
+    """Where the bad rows are named that were left out."""
     empty: int
     empty_at: list[str] = Field(default_factory=list)
     """Where the first texts without a word stand."""
@@ -72,6 +76,7 @@ class CleanResult(Result):
         return facts(
             [
                 ("rows", f"{self.rows:,}"),
+                ("skipped", f"{self.skipped:,} bad rows, named in {self.skipped_list}" if self.skipped else ""),
                 ("empty", f"{self.empty:,} have no word left ({', '.join(self.empty_at)}{more})" if self.empty else ""),
                 ("words", f"{self.words_in:,}, of which {self.words_out:,} are left"),
                 ("dropped", ", ".join(f"{count:,} {name}" for name, count in dropped if count)),
@@ -96,14 +101,21 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
         UsageError: OUT is DATA.
         DataError: there are no rows, or no text has a word left.
     """
-    from dlcli.core.files import replacing, require_free_file
+    from dlcli.core.files import jsonl, replacing, require_free_file, write_text
+    from dlcli.core.lines import SKIPPED, Skipped
     from dlcli.core.tables import TABLES
 
     source = resolve_input(config.data)
     if config.out.exists() and source.exists() and config.out.samefile(source):
         raise UsageError(f"{config.out} is DATA itself: the texts as they were would be lost", hint="Name another OUT")
     require_free_file(config.out, option="OUT", endings=TABLES, force=config.force)
-    rows = _rows(source, config)
+    skipped_list = config.out.with_name(f"{config.out.stem}.{SKIPPED}")
+    records: list[dict[str, Any]] = []
+    skip = None
+    if config.skip_bad:
+        require_free_file(skipped_list, option="OUT", endings=(".jsonl",), force=config.force)
+        skip = Skipped(records.append)
+    rows = _rows(source, config, skip)
     first = next(rows, None)
     if first is None:
         raise DataError(f"{source} has no rows", hint="Expected a header and at least one row")
@@ -115,36 +127,41 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
     cleaned = _Cleaned(first, rows, config, tally, progress)
     with replacing(config.out) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            count = write_rows(cleaned, file, TABLES[config.out.suffix.lower()])
+            form = TABLES[config.out.suffix.lower()]
+            count = write_rows(cleaned, file, form, escape=config.escape_formulas)
         if cleaned.empty == count:
             raise DataError(f"no word is left of the {count:,} texts in {source}", hint="Clean less")
+    if records:
+        write_text(skipped_list, jsonl(records))
+        progress.warn(f"{source}: {len(records):,} bad rows are left out; {skipped_list} names them")
     if cleaned.empty:
         progress.warn(f"{cleaned.empty:,} of {count:,} texts have no word left; their rows stay")
     return CleanResult(
         data=config.data,
         out=config.out,
         rows=count,
+        skipped=len(records),
+        skipped_list=skipped_list if records else None,
         empty=cleaned.empty,
         empty_at=cleaned.empty_at,
         **asdict(tally),
     )
 
 
-def _rows(source: Path, config: CleanConfig) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
+def _rows(source: Path, config: CleanConfig, skip: Skip | None) -> Iterator[tuple[str, tuple[str, dict[str, Any]]]]:
     """Yield each text with where it stands and the cells of its row."""
-    from dlcli.text.read import TEXT_COLUMN, cell, labelled_texts, read_rows, read_texts
+    from dlcli.core.lines import strict
+    from dlcli.text.read import labelled_texts, scan_texts
 
     column = config.text_column
-    if not source.is_dir():
-        for row in read_rows(source, encoding=config.encoding, required={column: TEXT_COLUMN}):
-            yield cell(row, column, source), (row.where, row.cells)
-    elif any(source.glob("*.txt")):
-        for text, cells in read_texts(source, column=column, encoding=config.encoding):
-            yield text, (cells["file"], cells)
-    else:
+    rows: Iterator[LabelledText | UnlabelledText]
+    if source.is_dir() and not any(source.glob("*.txt")):
         columns = TextDataConfig(text_column=column, encoding=config.encoding)
-        for item in labelled_texts(source, columns, part="train"):
-            yield item.item, (item.where, item.cells)
+        rows = labelled_texts(source, columns, part="train", skip=skip)
+    else:
+        rows = strict(scan_texts(source, column=column, encoding=config.encoding), skip)
+    for row in rows:
+        yield row.item, (row.where, row.cells)
 
 
 class _Cleaned:

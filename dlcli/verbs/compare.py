@@ -73,7 +73,7 @@ class CompareResult(Result):
         if self.data is not None:
             parts.append(_test_table(self.runs, f"on {self.data.name}, {self.n:,} items"))
             if self.skipped:
-                parts.append(f"{self.skipped:,} bad pictures are left out")
+                parts.append(f"{self.skipped:,} bad ones are left out")
         if self.paired:
             parts.append(_paired_table(self.paired, self.paired_on))
         if self.notes:
@@ -224,7 +224,7 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
     assert result.data is not None
     progress.begin(f"reading {result.data}")
     _, first = next(iter(runs.values()))
-    items, result.skipped = config.labelled(first, result.data, progress)
+    items, skipped = config.labelled(first, result.data, progress)
     stream = LabelledStream(items, result.data, first.labels)
     progress.begin("loading the runs")
     answerers = [Answerer(path, first.labels) for path, _ in runs.values()]
@@ -234,7 +234,7 @@ def _answers(result: CompareResult, runs: _Runs, config: CompareConfig, progress
         for parts, outputs in zip(kept, answers, strict=True):
             parts.append(outputs)
         progress.advance(len(chunk.items))
-    result.n = stream.n
+    result.n, result.skipped = stream.n, skipped.count
     right = {}
     for row, answerer, parts in zip(result.runs, answerers, kept, strict=True):
         progress.begin(f"scoring {row['name']}")

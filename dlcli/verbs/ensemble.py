@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dlcli.core.config import Config, option, split_list
 from dlcli.core.progress import Progress
 from dlcli.errors import UsageError
-from dlcli.text.config import TextDataConfig
+from dlcli.text.config import SkipRowsConfig, TextDataConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.scores import number
@@ -213,7 +213,7 @@ def _save(out: Path, runs: _Runs, mixed: _Mixed, progress: Progress, *, force: b
 
     _, first = runs[0]
     # What says where the data is: of several trainings, only these settings are the ensemble's too.
-    kept = (*TextDataConfig.model_fields, "data", "val", "val_split", "seed")
+    kept = (*TextDataConfig.model_fields, *SkipRowsConfig.model_fields, "data", "val", "val_split", "seed")
     settings = {name: first.config[name] for name in kept if name in first.config}
     with devices.use("auto", precision="float32") as placement:
         progress.begin("loading the runs")

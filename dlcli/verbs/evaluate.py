@@ -19,7 +19,7 @@ from dlcli.verbs import Action
 from dlcli.verbs.shared import scores
 from dlcli.verbs.shared.judging import GateConfig, IntervalConfig, Threshold
 from dlcli.verbs.shared.result import Result, facts
-from dlcli.verbs.shared.rows import FORMATS, answer_cells, require_no_answers, write_rows
+from dlcli.verbs.shared.rows import FORMATS, EscapeConfig, answer_cells, require_no_answers, write_rows
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlcli.results.baselines import Answers
 
 
-class EvaluateConfig(GateConfig, IntervalConfig, TrainedLabelledConfig):
+class EvaluateConfig(GateConfig, IntervalConfig, EscapeConfig, TrainedLabelledConfig):
     """All settings of an evaluation."""
 
     section = "Data"
@@ -186,7 +186,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
         data=data,
         n=stream.n,
         blank=stream.blank,
-        skipped=skipped,
+        skipped=skipped.count,
         accuracy=judged.scores["accuracy"].value,
         loss=judged.scores["log_loss"].value,
         f1_macro=judged.scores["f1_macro"].value,
@@ -296,7 +296,8 @@ def _answer(
             pass
     else:
         with replacing(config.save_predictions) as file, file.open("w", encoding="utf-8", newline="") as opened:
-            write_rows(rows(), opened, FORMATS[config.save_predictions.suffix.lower()])
+            form = FORMATS[config.save_predictions.suffix.lower()]
+            write_rows(rows(), opened, form, escape=config.escape_formulas)
     return [np.concatenate(kept) for kept in outputs]
 
 

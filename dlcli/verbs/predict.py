@@ -17,7 +17,15 @@ from dlcli.errors import DataError, UsageError
 from dlcli.verbs import Action
 from dlcli.verbs.shared.answered import STDIN, AnsweredConfig
 from dlcli.verbs.shared.result import Result, table
-from dlcli.verbs.shared.rows import FORMATS, answer_cells, in_columns, in_lines, require_no_answers, write_rows
+from dlcli.verbs.shared.rows import (
+    FORMATS,
+    EscapeConfig,
+    answer_cells,
+    in_columns,
+    in_lines,
+    require_no_answers,
+    write_rows,
+)
 
 _Row = tuple[str, dict[str, Any]]
 
@@ -25,7 +33,7 @@ _Row = tuple[str, dict[str, Any]]
 _CHUNK = 16_384
 
 
-class PredictConfig(AnsweredConfig):
+class PredictConfig(EscapeConfig, AnsweredConfig):
     """All settings of a prediction."""
 
     section = "Data"
@@ -58,6 +66,7 @@ class PredictResult(Result):
     format: str = Field(exclude=True)
     probabilistic: bool = Field(True, exclude=True)
     top: int = Field(1, exclude=True)
+    escape: bool = Field(False, exclude=True)
 
     def text(self) -> str:
         """Return the predictions of texts on the command line, or where those of a table are."""
@@ -85,7 +94,7 @@ class PredictResult(Result):
                 stream.write(("," if number else "") + "\n" + json.dumps(row))
             stream.write("\n]}\n")
         else:
-            write_rows(self.tabular(rows), stream, self.format)
+            write_rows(self.tabular(rows), stream, self.format, escape=self.escape)
 
     def tabular(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Return rows as the format has them: in a table the best classes have columns of their own."""
@@ -129,13 +138,14 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         format=form,
         probabilistic=predictor.probabilistic,
         top=config.top,
+        escape=config.escape_formulas,
     )
     if config.text:
         result.predictions = list(answers)
         result.rows = iter(result.predictions if config.out else ())
     if config.out is not None:
         with replacing(config.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            result.n = write_rows(result.tabular(result.rows), file, form)
+            result.n = write_rows(result.tabular(result.rows), file, form, escape=config.escape_formulas)
     return result
 
 

@@ -94,6 +94,7 @@ def report(config: ReportConfig, progress: Progress) -> ReportResult:
         progress: told of stages.
     """
     from dlcli.core.files import require_free_file, require_writable_parent, write_text
+    from dlcli.core.lines import Skipped
     from dlcli.core.run import open_finished
 
     record = open_finished(config.run)
@@ -103,7 +104,7 @@ def report(config: ReportConfig, progress: Progress) -> ReportResult:
     else:
         require_writable_parent(path)
     config.require_fitting(record)
-    stream, skipped = None, 0
+    stream, skipped = None, Skipped()
     if config.data is not None:
         from dlcli.results.answers import LabelledStream
 

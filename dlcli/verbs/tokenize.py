@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlcli.core.config import flag, option
+from dlcli.core.lines import SKIPPED, Skipped, strict
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, ModelError, SurroundingsError, UsageError
 from dlcli.resources import resolve_input
-from dlcli.text.config import NgramRange, TextDataConfig, TextPipelineConfig
+from dlcli.text.config import NgramRange, SkipRowsConfig, TextDataConfig, TextPipelineConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.result import Result, facts
 
 if TYPE_CHECKING:
     from dlcli.text.encoded import EncodedTexts
     from dlcli.text.pipeline import TextPipeline
+    from dlcli.text.read import Skip
 
 MATRIX, IDS, LABELS = "features.npz", "ids.npy", "labels.npy"
 _PIPELINE = "pipeline.json"
 # All that may stand in a folder of ours: one with anything else in it is never replaced.
-_OURS = {MATRIX, IDS, LABELS, _PIPELINE, "vocabulary.tsv", "words.tsv"}
+_OURS = {MATRIX, IDS, LABELS, _PIPELINE, "vocabulary.tsv", "words.tsv", SKIPPED}
 _NAMES = {"counts": "counts", "binary": "presence", "tfidf": "TF-IDF weights", "ids": "ids of words"}
 
 
-class TokenizeConfig(TextPipelineConfig, TextDataConfig):
+class TokenizeConfig(TextPipelineConfig, SkipRowsConfig, TextDataConfig):
     """All settings of a tokenizing."""
 
     section = "Data"
@@ -75,6 +77,7 @@ class TokenizeResult(Result):
     features: str
     orders: tuple[int, int]
     texts: int
+    skipped: int = 0
     shape: tuple[int, int]
     ngrams: int
     distinct: int | None
@@ -136,11 +139,12 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
         DataError: there are no rows, or no word is left of them.
         NumbersError: the vocabulary does not fit into the memory.
     """
-    from dlcli.core.files import replacing
+    from dlcli.core.files import jsonl, replacing, write_text
 
     _require_free(config)
     folder = _vocabulary_folder(config) if config.from_ is not None else None
-    texts = _texts(config, progress)
+    records: list[dict[str, Any]] = []
+    texts = _texts(config, progress, Skipped(records.append) if config.skip_bad else None)
     first = next(texts, None)
     if first is None:
         raise DataError(f"{config.data} has no rows", hint="Expected a header and at least one row")
@@ -149,6 +153,9 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
     progress.begin(f"writing {config.out}")
     with replacing(config.out) as temporary:
         temporary.mkdir()
+        if records:
+            write_text(temporary / SKIPPED, jsonl(records))
+            progress.warn(f"{config.data}: {len(records):,} bad rows are left out; {config.out / SKIPPED} names them")
         shape = _write(temporary, pipeline, encoded, labels=labels if config.labels else None)
         files = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
     return TokenizeResult(
@@ -157,6 +164,7 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
         features=pipeline.config.features or "counts",
         orders=pipeline.config.orders,
         texts=len(encoded),
+        skipped=len(records),
         shape=shape,
         ngrams=len(pipeline.vocabulary),
         distinct=pipeline.distinct,
@@ -206,16 +214,17 @@ def _vocabulary_folder(config: TokenizeConfig) -> Path:
     return folder
 
 
-def _texts(config: TokenizeConfig, progress: Progress) -> Iterator[tuple[str, str]]:
+def _texts(config: TokenizeConfig, progress: Progress, skip: Skip | None) -> Iterator[tuple[str, str]]:
     """Yield texts and labels; the latter are empty where they are not wanted."""
-    from dlcli.text.read import labelled_texts, read_texts
+    from dlcli.text.read import labelled_texts, scan_texts
 
     source = resolve_input(config.data)
     progress.begin(f"reading {source}")
     if config.labels:
-        yield from ((row.item, row.label) for row in labelled_texts(source, config, part="train"))
+        yield from ((row.item, row.label) for row in labelled_texts(source, config, part="train", skip=skip))
     else:
-        yield from ((text, "") for text, _ in read_texts(source, column=config.text_column, encoding=config.encoding))
+        found = scan_texts(source, column=config.text_column, encoding=config.encoding)
+        yield from ((row.item, "") for row in strict(found, skip))
 
 
 def _only_texts(rows: Iterable[tuple[str, str]], labels: list[str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import model_validator
 
 from dlcli.core.config import RunConfig, option
+from dlcli.core.lines import Skipped
 from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, TrainingConfig
 from dlcli.resources import resolve_input
-from dlcli.text.config import TextDataConfig, TextModelConfig, TextPipelineConfig
+from dlcli.text.config import SkipRowsConfig, TextDataConfig, TextModelConfig, TextPipelineConfig
 from dlcli.text.defaults import training_defaults
 from dlcli.verbs import Action
 from dlcli.verbs.shared.training import Task, train
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
 
 
-class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineConfig, TextDataConfig):
+class TrainTextConfig(RunConfig, TrainingConfig, TextModelConfig, TextPipelineConfig, SkipRowsConfig, TextDataConfig):
     """All settings of a text training."""
 
     section = "Data"
@@ -73,13 +75,18 @@ def _read(config: TrainTextConfig, progress: Progress) -> Corpus:
     from dlcli.text.corpus import read_corpus
 
     assert config.data is not None
+    without = Skipped()
     if config.from_ is None:
         # The first one is read, to find now what is wrong with all: the others stream past when TensorFlow is there.
-        next(iter(_unlabelled(config) or ()), None)
+        # Where bad ones are left out all are, to count them.
+        deque(_unlabelled(config, without), maxlen=0) if config.skip_bad else next(_unlabelled(config), None)
+    if without.count:
+        progress.warn(f"{config.unlabelled}: {without.count:,} bad rows are left out: {without}")
     return read_corpus(
         config.data,
         val=config.val,
         columns=config,
+        skip_bad=config.skip_bad,
         val_split=config.val_split,
         seed=config.seed,
         progress=progress,
@@ -101,15 +108,17 @@ def _make_domain(config: TrainTextConfig) -> Any:
         config.take(TextModelConfig),
         seed=config.seed,
         output=output_activation(config),
-        unlabelled=_unlabelled(config),
+        unlabelled=_unlabelled(config) if config.unlabelled else None,
     )
 
 
-def _unlabelled(config: TrainTextConfig) -> Iterator[str] | None:
-    """Return the texts of `--unlabelled`, if there are any, to be read when they are asked for."""
+def _unlabelled(config: TrainTextConfig, skipped: Skipped | None = None) -> Iterator[str]:
+    """Yield the texts of `--unlabelled`, if there are any."""
     from dlcli.text.read import read_unlabelled
 
-    return None if config.unlabelled is None else read_unlabelled(resolve_input(config.unlabelled), config)
+    if config.unlabelled is not None:
+        skip = (skipped or Skipped()) if config.skip_bad else None
+        yield from read_unlabelled(resolve_input(config.unlabelled), config, skip=skip)
 
 
 _TASK = Task(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def read_corpus(
     fingerprint = dataset.fingerprint(found.digests, found.labels)
     about: dict[str, Any] = {
         "names": names,
-        "skipped": _records(found.bad + (held_out.bad if held_out else [])),
+        "skipped": [bad.record() for bad in found.bad + (held_out.bad if held_out else [])],
         "settings": _settings(found),
         "repeated": len(found.digests) - len(set(found.digests)),
     }
@@ -123,13 +122,6 @@ def _look_at(path: Path, columns: ImageDataConfig, *, part: str, skip_bad: bool,
         headers=[look.header for look in found.looks],
         bad=found.bad,
     )
-
-
-def _records(bad: Iterable[BadRow]) -> list[dict[str, Any]]:
-    return [
-        {"file": getattr(one, "item", str(one.source)), "where": one.where, "kind": one.kind, "problem": one.what}
-        for one in bad
-    ]
 
 
 def _settings(found: _Looked) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,9 +13,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
-from dlcli.core.lines import BadRow
+from dlcli.core.lines import BadRow, named
 from dlcli.core.parallel import chunks, parallel
-from dlcli.errors import DataError, printable
+from dlcli.errors import DataError
 from dlcli.vision.archives import is_archive, pixels
 from dlcli.vision.headers import BadPicture, Header, read_header
 
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
 BETWEEN = "::"
 """What stands between an archive's path and the number of a picture in it."""
+NO_FILE = "a folder, a pipe, a socket or a device, and no file"
+"""What is wrong with other things that are named like a picture."""
 # Small enough that eight threads share a thousand files, large enough that handing over costs nothing.
 _CHUNK = 256
-# Bad pictures that one line names; all are counted.
-_MOST_NAMED = 10
 
 
 class BadItem(BadRow):
@@ -41,7 +43,7 @@ class BadItem(BadRow):
     def __init__(self, item: str, what: str, *, kind: str, hint: str) -> None:
         path, number = split_item(item)
         where = "" if number is None else f"picture {number}"
-        super().__init__(what, source=Path(shown(path)), where=where, kind=kind, hint=hint)
+        super().__init__(what, source=Path(path), where=where, kind=kind, hint=hint)
         self.item = item
 
 
@@ -58,14 +60,8 @@ class BadPictures(DataError):
             super().__init__(bad[0].message, hint=hint or bad[0].hint)
         else:
             hint = hint or "dlcli check names them all; mend or delete them, or add --skip-bad"
-            super().__init__(f"{len(bad):,} pictures cannot be used: {named(bad)}", hint=hint)
+            super().__init__(f"{len(bad):,} pictures cannot be used: {named(bad, len(bad))}", hint=hint)
         self.bad = list(bad)
-
-
-def named(bad: Sequence[BadRow]) -> str:
-    """Return what is wrong with pictures: the first ones by name, the others counted."""
-    more = f"; and {len(bad) - _MOST_NAMED:,} more" if len(bad) > _MOST_NAMED else ""
-    return "; ".join(one.message for one in bad[:_MOST_NAMED]) + more
 
 
 class Look(NamedTuple):
@@ -92,11 +88,6 @@ def damaged(item: str, header: Header) -> BadItem:
     return BadItem(item, what, kind="damaged", hint="Copy or download it again, or delete it")
 
 
-def shown(path: str) -> str:
-    """Return a path as messages can hold it: no control characters, no bytes that are not UTF-8."""
-    return printable(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-
-
 def split_item(item: str) -> tuple[str, int | None]:
     """Return an item's file, and the number of the picture where it is an archive."""
     path, between, number = item.rpartition(BETWEEN)
@@ -115,6 +106,8 @@ def read_raw(item: str) -> bytes:
     try:
         if number is not None:
             return encode_png(pixels(Path(path), number))
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+            raise OSError(NO_FILE)  # To open a pipe would wait for whom writes into it, and a device has no end.
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a path may be no UTF-8, and 50,000 are opened.
             return file.read()
     except DataError as error:

@@ -12,11 +12,11 @@ from dlcli.core import folders
 from dlcli.core.folders import PARTS, part_of, require_exists
 from dlcli.core.lines import BadRow
 from dlcli.core.tables import TABLES, Row, scan_rows
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError, UsageError, shown
 from dlcli.vision.archives import ArchivePart, archive_parts, archives_in, is_archive
 from dlcli.vision.config import ImageDataConfig
 from dlcli.vision.headers import EXTENSIONS
-from dlcli.vision.raw import BETWEEN, BadItem, shown
+from dlcli.vision.raw import BETWEEN, BadItem
 from dlcli.vision.walk import Listing, listing, subfolders
 
 __all__ = ["LabelledPicture", "Listing", "listing", "parts_of", "scan_labelled", "scan_pictures"]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from dlcli.core.folders import natural_key
 from dlcli.core.lines import BadRow
+from dlcli.errors import shown
 from dlcli.vision.headers import EXTENSIONS, BadPicture, sniff
-from dlcli.vision.raw import BadItem, shown
+from dlcli.vision.raw import NO_FILE, BadItem
 
 # What systems, not people, put into folders.
 _SYSTEM = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", ".ds_store", "$recycle.bin"))
@@ -82,7 +83,7 @@ def subfolders(folder: Path) -> tuple[list[str], Listing]:
     found = Listing()
     names: list[str] = []
     for entry in _entries(os.fspath(folder), found):
-        if _is_folder(entry, found):
+        if _is_folder(entry):
             names.append(entry.name)
         else:
             _file(entry, found)
@@ -100,7 +101,7 @@ def _list(folder: str, found: Listing, above: tuple[tuple[int, int], ...]) -> No
         found.bad.append(BadItem(folder, what, kind="symlink-loop", hint="Delete the link"))
         return
     for entry in _entries(folder, found):
-        if _is_folder(entry, found):
+        if _is_folder(entry):
             _list(entry.path, found, (*above, identity))
         else:
             _file(entry, found)
@@ -125,21 +126,22 @@ def _entries(folder: str, found: Listing) -> list[os.DirEntry[str]]:
     return kept
 
 
-def _is_folder(entry: os.DirEntry[str], found: Listing) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError as error:  # A link that leads through itself, among others.
-        found.bad.append(_unreadable(entry.path, error))
-        return False
+    except OSError:  # A link that leads through itself, among others: to read it as a folder says why not.
+        return True
 
 
 def _file(entry: os.DirEntry[str], found: Listing) -> None:
     ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
     if ending in EXTENSIONS:
-        found.pictures.append(entry.path)
-        if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
-            found.pictures.pop()
+        if entry.is_file():
+            found.pictures.append(entry.path)
+        elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
             found.bad.append(BadItem(entry.path, "a link to nothing", kind="missing-file", hint="Delete the link"))
+        else:
+            found.bad.append(BadItem(entry.path, NO_FILE, kind="unreadable-file", hint="Delete it"))
     elif not ending and _is_picture(entry):
         found.pictures.append(entry.path)
     else:

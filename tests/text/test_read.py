@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from dlcli.core.folders import parts_of
+from dlcli.core.lines import strict
+from dlcli.core.tables import scan_rows
 from dlcli.errors import DataError, UsageError
 from dlcli.text.config import TextDataConfig
-from dlcli.text.read import read_labelled, read_rows, read_texts, text_files
+from dlcli.text.read import read_labelled, scan_texts, text_files
 
 Write = Callable[[str, str | bytes], Path]
 
@@ -93,7 +95,7 @@ class TestTables:
         assert caught.value.message == f"{path} has no text: all 2 are blank"
 
     def test_rows_come_with_all_columns_and_their_lines(self, write: Write) -> None:
-        rows = list(read_rows(write("x.csv", 'a,b\n"1\n1",2\n\n3,4\n'), encoding="utf-8"))
+        rows = list(strict(scan_rows(write("x.csv", 'a,b\n"1\n1",2\n\n3,4\n'), encoding="utf-8")))
         assert [(row.where, row.cells) for row in rows] == [
             ("line 2", {"a": "1\n1", "b": "2"}),
             ("line 5", {"a": "3", "b": "4"}),
@@ -102,7 +104,7 @@ class TestTables:
     def test_rows_stream(self, write: Write) -> None:
         """The first rows are there before the bad one, far behind, is met."""
         path = write("x.csv", "text,label\n" + "good,pos\n" * 100_000 + "bad\n")
-        rows = read_rows(path, encoding="utf-8")
+        rows = strict(scan_rows(path, encoding="utf-8"))
         assert next(rows).cells == {"text": "good", "label": "pos"}
         with pytest.raises(DataError, match="line 100002"):
             list(rows)
@@ -271,23 +273,21 @@ class TestFolders:
 class TestTexts:
     def test_texts_of_a_table_come_with_their_cells(self, write: Write) -> None:
         path = write("x.csv", "id,text\n1,good\n2,\n")
-        assert list(read_texts(path, column="text", encoding="utf-8")) == [
-            ("good", {"id": "1", "text": "good"}),
-            ("", {"id": "2", "text": ""}),
+        assert list(strict(scan_texts(path, column="text", encoding="utf-8"))) == [
+            ("good", {"id": "1", "text": "good"}, "line 2"),
+            ("", {"id": "2", "text": ""}, "line 3"),
         ]
 
     def test_a_table_of_one_column_needs_no_label(self, write: Write) -> None:
-        assert [t for t, _ in read_texts(write("x.csv", "text\na\nb\n"), column="text", encoding="utf-8")] == ["a", "b"]
+        found = strict(scan_texts(write("x.csv", "text\na\nb\n"), column="text", encoding="utf-8"))
+        assert [text.item for text in found] == ["a", "b"]
 
     def test_texts_of_a_folder_come_with_their_files(self, write: Write, tmp_path: Path) -> None:
         for name in ("b.txt", "a/c.txt", ".h/x.txt", "x.csv"):
             write(f"d/{name}", name)
         root = tmp_path / "d"
         assert text_files(root) == [root / "a" / "c.txt", root / "b.txt"]
-        assert list(read_texts(root, column="text", encoding="utf-8")) == [
-            ("a/c.txt", {"file": str(root / "a" / "c.txt")}),
-            ("b.txt", {"file": str(root / "b.txt")}),
-        ]
+        assert [text.item for text in strict(scan_texts(root, column="text", encoding="utf-8"))] == ["a/c.txt", "b.txt"]
 
     def test_unicode_line_separators_do_not_split_json(self, write: Write) -> None:
         line = json.dumps({"text": "a\u2028b\u0085c", "label": "x"}, ensure_ascii=False)

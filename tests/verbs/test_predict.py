@@ -159,13 +159,6 @@ def test_a_table_longer_than_a_chunk_keeps_its_order(
     assert [row["id"] for row in found] == [str(n) for n in range(50)]
 
 
-def test_texts_are_not_skipped(dlcli: Command, run: Path, tiny: Path) -> None:
-    for verb, *data in (("predict", tiny), ("evaluate", tiny), ("predict", "--text", "good")):
-        outcome = dlcli(verb, run, *data, "--skip-bad")
-        assert outcome.code == 2
-        assert "--skip-bad is for pictures, and the run is of texts" in outcome.lines[-1]
-
-
 def test_nothing_to_classify(dlcli: Command, run: Path, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\n")
     for arguments in (["a.csv"], ["-"]):

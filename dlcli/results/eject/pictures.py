@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.core.backend import keras
-from dlcli.core.run import SKIPPED, RunRecord
+from dlcli.core.lines import SKIPPED
+from dlcli.core.run import RunRecord
 from dlcli.core.tables import TABLES
 from dlcli.errors import UsageError
 from dlcli.results.eject.network import Names, layer_sources, network_source, operations_source, output_of

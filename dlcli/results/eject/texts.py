@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.core.layers import HEAD
+from dlcli.core.lines import SKIPPED
 from dlcli.core.run import PIPELINE, RunRecord
 from dlcli.core.tables import TABLES
+from dlcli.errors import UsageError
 from dlcli.results.eject.network import layer_sources, network_source
 from dlcli.serving.predictor import Predictor
 from dlcli.text.bag_models import NGRAM_WEIGHTS
@@ -38,6 +40,11 @@ def values(predictor: Predictor, config: Any) -> dict[str, Any]:
     """Return what the template is filled with."""
     pipeline = predictor.pipeline
     assert isinstance(pipeline, TextPipeline)
+    if (predictor.path / SKIPPED).exists():
+        raise UsageError(
+            f"the script reads every row, and the training of {predictor.path} left bad ones out ({SKIPPED})",
+            hint="Mend them, and train anew",
+        )
     cleaning = pipeline.config
     words = predictor.path.resolve() / PIPELINE / "words.tsv"
     data = Path(config.data)

@@ -110,6 +110,6 @@ def escaped(text: str) -> markupsafe.Markup:
     """Return a text for HTML, without control characters and lone surrogates."""
     from markupsafe import escape
 
-    from dlcli.results.pages import plain
+    from dlcli.errors import printable
 
-    return escape(plain(text))
+    return escape(printable(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from dlcli.results.pages import plain
+from dlcli.errors import printable
 
 # CommonMark 0.31, section 2.4: a backslash before punctuation makes it a character.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~!$]|:(?=//))")
@@ -30,7 +30,7 @@ def code(text: str) -> str:
 
 def fenced(text: str) -> str:
     """Return lines as a block of code."""
-    text = _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", plain(text))
+    text = _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", printable(text))
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}\n{text}\n{fence}"
 
@@ -52,7 +52,7 @@ _BAR = re.compile(r"(?<!\\)\|")
 
 
 def _one_line(text: str) -> str:
-    text = _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", plain(text))
+    text = _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", printable(text))
     return " ".join(text.split())
 
 

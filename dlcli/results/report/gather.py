@@ -15,8 +15,9 @@ import numpy.typing as npt
 from dlcli.core.class_findings import class_findings
 from dlcli.core.config import flag
 from dlcli.core.dataset import Corpus, IntArray
+from dlcli.core.lines import SKIPPED, Skipped
 from dlcli.core.progress import Progress
-from dlcli.core.run import SKIPPED, RunRecord, read_history
+from dlcli.core.run import RunRecord, read_history
 from dlcli.errors import DlcliError, UsageError
 from dlcli.results import baselines, metrics
 from dlcli.results.answers import Answerer, LabelledStream, answered
@@ -119,7 +120,7 @@ def gather(
     record: RunRecord,
     *,
     stream: LabelledStream | None,
-    skipped: int,
+    skipped: Skipped,
     defaults: Mapping[str, Any],
     resamples: int,
     seed: int,
@@ -131,7 +132,7 @@ def gather(
         run: a finished one.
         record: its `run.json`.
         stream: labelled data to answer; None for the validation items of the run.
-        skipped: items that were left out of it.
+        skipped: what was left out of it, once all of it has passed.
         defaults: the settings that the run's verb would take by itself.
         resamples: of the intervals; 0 for none.
         seed: of the resamples.
@@ -184,7 +185,7 @@ def gather(
             own=stream is None,
             training=counts,
             blank=stream.blank if stream else 0,
-            skipped=skipped,
+            skipped=skipped.count,
             problems=[*problems, *_class_problems(record, counts)],
         ),
         judged=judged,

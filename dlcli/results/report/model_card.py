@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from dlcli.results.pages import plain
+from dlcli.errors import printable
 from dlcli.results.report import sentences
 from dlcli.results.report.escaping import escaped, fenced, table
 from dlcli.results.report.gather import Report
@@ -56,9 +56,9 @@ def _head(report: Report) -> str:
     data = Path(report.data.source).name if not report.data.own else "validation part of the training data"
     index = [
         {
-            "name": plain(report.run.resolve().name),
+            "name": printable(report.run.resolve().name),
             "results": [
-                {"task": {"type": task}, "dataset": {"name": plain(data), "type": "custom"}, "metrics": results}
+                {"task": {"type": task}, "dataset": {"name": printable(data), "type": "custom"}, "metrics": results}
             ],
         }
     ]

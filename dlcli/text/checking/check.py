@@ -29,6 +29,10 @@ BAD_ROWS = {
     "bad-type": "something else than text",
     "empty-label": "no label",
     "blank-text": "a blank text",
+    "unreadable-file": "nothing that can be read",
+    "unreadable-folder": "nothing that can be read",
+    "symlink-loop": "a link in a circle in its place",
+    "bad-name": "a name that is not UTF-8, or with control characters",
 }
 """Kinds of bad rows, and what rows of that kind have."""
 

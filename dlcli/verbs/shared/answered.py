@@ -135,17 +135,7 @@ class AnsweredConfig(AnsweringConfig):
         Raises:
             DataError: some items cannot be used.
         """
-        scanned = self.scanned(record)
-        if record.domain != "vision":
-            from dlcli.core.lines import strict
-
-            yield from strict(scanned)
-            return
-        from dlcli.vision.screening import screen
-
-        found = screen(scanned, source=self.source, skip_bad=self.skip_bad, progress=progress)
-        self.note_skipped(found.bad, self.source, progress)
-        yield from found.rows
+        yield from self.usable(self.scanned(record), record, self.source, progress)
 
 
 def _stdin_lines(encoding: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, model_validator
 
 from dlcli.core.config import Names, flag, option
-from dlcli.core.lines import strict
 from dlcli.core.progress import Progress
 from dlcli.errors import UsageError
 from dlcli.resources import resolve_input
@@ -309,15 +308,9 @@ class _Looking:
     def _rows(self, path: Path) -> Iterator[str]:
         config, record = self.config, self.record
         scanned = config.unlabelled(record, path, own=config.data is None)
-        if record.domain != "vision":
-            items = (item for item, _ in strict(scanned))
-            first = next(items, None)  # What is wrong at the start of a table is known before TensorFlow is imported.
-            return iter(()) if first is None else itertools.chain([first], items)
-        from dlcli.vision.screening import screen
-
-        found = screen(scanned, source=path, skip_bad=config.skip_bad, progress=self.progress)
-        config.note_skipped(found.bad, path, self.progress)
-        return iter([item for item, _ in found.rows])
+        items = (item for item, _ in config.usable(scanned, record, path, self.progress))
+        first = next(items, None)  # What is wrong at the start of a table is known before TensorFlow is imported.
+        return iter(()) if first is None else itertools.chain([first], items)
 
 
 def _said(one: Any) -> dict[str, Any]:

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from dlcli.core.config import Config, option
 from dlcli.errors import DataError, printable
 
 # Cell with a list of the best classes; in a table they are columns instead.
 TOP = "top"
+# What spreadsheets take for the beginning of a formula (OWASP, CSV Injection); empty cells are none.
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?")
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+class EscapeConfig(Config):
+    """How tables are written that people open in a spreadsheet."""
+
+    section = "Data"
+
+    escape_formulas: bool = option(
+        False,
+        "In CSV and TSV, put a single quote before each text that begins like a formula (= + - @, a tab, a line end), "
+        "so that no spreadsheet computes it; this changes the data.",
+    )
 
 
 def answer_cells(
@@ -62,8 +79,30 @@ def in_lines(row: dict[str, Any]) -> str:
     return printable("\n".join([str(item).replace("\n", "\\n"), *lines]))
 
 
-def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str) -> int:
-    """Write rows as CSV or TSV (with the first row's columns as header), JSON lines or text; return their number."""
+class _LineFeeds:
+    """Ends rows with a line feed alone; a writer that is told to do so leaves a carriage return in a cell unquoted."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> None:
+        self._stream.write(row.removesuffix("\r\n") + "\n")
+
+
+def _escaped(cell: Any) -> Any:
+    """Return a cell that a spreadsheet takes for text, with a single quote before what it would take for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell) else cell
+
+
+def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str, *, escape: bool = False) -> int:
+    """Write rows and return their number.
+
+    Args:
+        rows: the first one has the columns of all.
+        stream: opened as text.
+        form: csv or tsv, with a header; jsonl, an object a line; or text, for people.
+        escape: put a single quote before cells of a table that begin like a formula (`EscapeConfig`).
+    """
     count, writer = 0, None
     for row in rows:
         count += 1
@@ -74,14 +113,13 @@ def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str) -> int
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
             continue
         if writer is None:
-            writer = csv.DictWriter(
-                stream, fieldnames=list(row), delimiter="\t" if form == "tsv" else ",", lineterminator="\n"
-            )
-            writer.writeheader()
+            delimiter = "\t" if form == "tsv" else ","
+            writer = csv.DictWriter(_LineFeeds(stream), fieldnames=list(row), delimiter=delimiter)
+            writer.writerow({name: _escaped(name) for name in row} if escape else {name: name for name in row})
         if row.keys() - set(writer.fieldnames):
             raise DataError(
                 f"row {count} has columns that the first one lacks: {', '.join(row.keys() - set(writer.fieldnames))}",
                 hint="CSV has the same columns in every row: write .jsonl instead",
             )
-        writer.writerow(row)
+        writer.writerow({name: _escaped(cell) for name, cell in row.items()} if escape else row)
     return count

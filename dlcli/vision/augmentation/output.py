@@ -21,12 +21,11 @@ from typing import Any, TextIO
 import filelock
 
 from dlcli.core.files import jsonl, require_writable_parent, write_text
-from dlcli.errors import SurroundingsError, from_os_error
+from dlcli.core.lines import SKIPPED
+from dlcli.errors import SurroundingsError, from_os_error, shown
 from dlcli.vision.augmentation.manifest import MANIFEST, read_manifest
-from dlcli.vision.raw import shown
 
 WORK = ".augmentation"
-SKIPPED = "skipped.jsonl"
 _SETTINGS, _JOURNAL, _LOCK = "settings.json", "journal.jsonl", "lock"
 # How a copy is called: one that a kill left is in no journal.
 _COPY = re.compile(r"-aug\d+\.\w+$")

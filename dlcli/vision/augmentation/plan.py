@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from dlcli.core.folders import parts_of
 from dlcli.core.lines import BadRow
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError, UsageError, shown
 from dlcli.vision.augmentation.pictures import ENDINGS, FileFormat
 from dlcli.vision.headers import EXTENSIONS, BadPicture, read_header
-from dlcli.vision.raw import BadItem, shown
+from dlcli.vision.raw import BadItem
 from dlcli.vision.walk import Listing, listing, subfolders
 
 # What a copy of a picture is stored as: GIF's 256 colours would spoil it.

@@ -14,13 +14,13 @@ import numpy as np
 from dlcli.core.class_findings import class_findings, label_findings
 from dlcli.core.findings import Finding
 from dlcli.core.progress import Progress
+from dlcli.errors import shown
 from dlcli.vision.checking import repeats
 from dlcli.vision.checking.copies import Copies
 from dlcli.vision.checking.digest import PictureDigest, digest, unsupported
 from dlcli.vision.checking.mentions import Mark, Mentions, bad_row
 from dlcli.vision.checking.pool import Pool
 from dlcli.vision.config import ImageDataConfig
-from dlcli.vision.raw import shown
 from dlcli.vision.read import parts_of
 
 BAD = {

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from dlcli.core.lines import BadRow
 from dlcli.core.parallel import chunks, parallel
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError
+from dlcli.errors import DataError, shown
 from dlcli.vision.archives import archives_in, kind
 from dlcli.vision.checking.likeness import FloatArray, colors
 from dlcli.vision.config import ImageDataConfig, ImagePipelineConfig
 from dlcli.vision.headers import EXTENSIONS, UNSUPPORTED_EXTENSIONS
-from dlcli.vision.raw import BadItem, Look, look_all, shown, split_item
+from dlcli.vision.raw import BadItem, Look, look_all, split_item
 from dlcli.vision.read import LabelledPicture, scan_labelled
 from dlcli.vision.walk import Listing, listing, subfolders
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlcli.core.files import commit, jsonl, require_writable_parent
-from dlcli.errors import SurroundingsError, UsageError, from_os_error
+from dlcli.errors import SurroundingsError, UsageError, from_os_error, shown
 from dlcli.vision.checking.mentions import Mark
-from dlcli.vision.raw import shown, split_item
+from dlcli.vision.raw import split_item
 
 LIST = "quarantine.jsonl"
 """A line for each finding about a picture: `file`, `finding`, `what`, and `copy`, null where nothing can be copied."""
