@@ -137,6 +137,7 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
         NumbersError: the vocabulary does not fit into the memory.
     """
     from dlcli.core.files import replacing
+    from dlcli.core.locks import alone
 
     _require_free(config)
     folder = _vocabulary_folder(config) if config.from_ is not None else None
@@ -147,7 +148,8 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
     labels: list[str] = []
     pipeline, encoded = _encode(config, folder, _only_texts(chain([first], texts), labels), progress)
     progress.begin(f"writing {config.out}")
-    with replacing(config.out) as temporary:
+    with alone(config.out, option="OUT"), replacing(config.out) as temporary:
+        _require_free(config)  # Somebody may have written one meanwhile.
         temporary.mkdir()
         shape = _write(temporary, pipeline, encoded, labels=labels if config.labels else None)
         files = {file.name: file.stat().st_size for file in sorted(temporary.iterdir())}
