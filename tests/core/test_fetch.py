@@ -91,7 +91,7 @@ def test_a_file_comes_whole_and_is_verified(server: Server, path: Path) -> None:
         address=f"{server.base}/pub/big.bin", size=len(CONTENT), hash=HASH, new=True
     )
     assert path.read_bytes() == CONTENT
-    assert [file.name for file in path.parent.iterdir() if file != path and file.stat().st_size] == []
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f".{path.name}.lock"}
     assert notes.lines == [f"fetching {server.base}/pub/big.bin (3.0 MB), to {path.parent}"]
     assert notes.stages[0] == ("fetching big.bin, MB", 3)
     assert server.asked[0]["user-agent"].startswith("dlcli/")

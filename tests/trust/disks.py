@@ -332,7 +332,7 @@ class _Trial:
         lines = [line for line in outcome.lines if line.startswith("dlcli: ")]
         if outcome.code != 5 or len(lines) != 1 or outcome.lines[-1:] != lines:
             yield f"exit code {outcome.code}: {outcome.err[-400:]}"
-        elif not re.search(r"\b(run|out|home)\b|cannot write to", lines[0]):
+        elif not re.search(rf"\b({self.case.makes}|home)\b|cannot write to", lines[0].partition(". ")[0]):
             yield f"names no file: {lines[0]}"
         made = self.folder / self.case.makes
         if self.case.goes_on or _exact(made) == self.old:
