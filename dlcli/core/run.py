@@ -109,6 +109,18 @@ def read_record(path: Path) -> RunRecord:
     return record
 
 
+def read_idle(path: Path) -> RunRecord:
+    """Read `run.json` of a run that nobody writes.
+
+    Raises:
+        SurroundingsError: somebody does; the rest is as in `read_record`.
+    """
+    record = read_record(path)
+    if record.status == "running":
+        raise _still_running(path, record.pid)
+    return record
+
+
 def read_history(path: Path) -> list[dict[str, Any]]:
     """Return a record for each epoch that a run has trained, finished or not."""
     file = path / HISTORY
@@ -123,9 +135,7 @@ def open_finished(path: Path) -> RunRecord:
         SurroundingsError: the run is still being written.
         ModelError: it was not finished, or a file is missing or changed.
     """
-    record = read_record(path)
-    if record.status == "running":
-        raise _still_running(path, record.pid)
+    record = read_idle(path)
     if record.status == "interrupted":
         again = f"Finish it with: dlcli {record.verb} --resume {path}"
         raise ModelError(f"{path} was interrupted", hint=again if record.resumable else "Make it anew, with --force")

@@ -20,6 +20,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -43,6 +44,13 @@ _TRAIN = "--epochs 2 --batch-size 8 --checkpoint-minutes 0.0001 --device cpu --o
 _TEXT = f"train-text tiny.csv --ngrams 2 --schedule plateau --monitor val_loss --dropout 0.2 {_TRAIN}"
 _PICTURES = f"train-image shapes --model cnn --filters 4 --hidden-units 4 --image-size 16 {_TRAIN}"
 _AUGMENT = "augment shapes out --augment book --copies 1"
+
+
+def training_line(out: str) -> str:
+    """Return the words of a short training on the small table."""
+    return f"{_TEXT.removesuffix('run')}{out}"
+
+
 FAULTS = {
     "full once": (errno.ENOSPC, False),
     "broken once": (errno.EIO, False),
@@ -220,8 +228,6 @@ def run(cases: dict[str, Case], folder: Path, *, writes: int, every: bool, seed:
             f"{len(tally.problems)} problems, {seconds:.0f} s",
             flush=True,
         )
-        for problem in tally.problems:
-            print(f"    {problem}", flush=True)
     return tallies
 
 
@@ -230,7 +236,7 @@ class Inputs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
 
     def lay(self, names: Iterable[str], place: Path) -> None:
         """Copy inputs into a folder."""
@@ -259,7 +265,7 @@ class Inputs:
             if not (self.folder / data).exists():
                 self._make(data, self.folder / data)
             line = {"text": _TEXT, "other": f"{_TEXT} --seed 7", "pictures": _PICTURES}[name]
-            with _inside(self.folder):
+            with inside(self.folder):
                 _must(line.replace("--out run", f"--out {name}"))
 
 
@@ -278,7 +284,7 @@ class _Trial:
         inputs.lay(case.inputs, self.before)
         # The folder of every trial has the same name: settings hold whole paths.
         shutil.copytree(self.before, folder)
-        with _inside(folder):
+        with inside(folder):
             for line in case.first:
                 _must(line)
         shutil.rmtree(self.before)
@@ -289,7 +295,7 @@ class _Trial:
     def _undisturbed(self) -> list[Call]:
         outcome = self._run(0)
         assert outcome.code == 0, f"{self.case.command}: {outcome.err}"
-        self.new = _meaning(self.folder / self.case.makes)
+        self.new = meaning(self.folder / self.case.makes)
         return self.shim.calls()
 
     def all(self, *, writes: int, every: bool, seed: int) -> Tally:
@@ -299,8 +305,9 @@ class _Trial:
                 tally.faults += 1
                 for problem in self._disturbed(number, fault, tally):
                     one = self.calls[number - 1]
-                    place = one.path.removeprefix(f"{self.folder}/")
-                    tally.problems.append(f"call {number}, {one.kind} {place}, {fault}: {problem}")
+                    name = one.path.removeprefix(f"{self.folder}/")
+                    tally.problems.append(f"call {number}, {one.kind} {name}, {fault}: {problem}")
+                    print(f"    {tally.problems[-1]}", flush=True)
         return tally
 
     def _disturbed(self, number: int, fault: str, tally: Tally) -> Iterator[str]:
@@ -315,7 +322,7 @@ class _Trial:
         if outcome.code == 0:
             is_optional = any(part in path for part in self.case.optional)
             tally.without += 1
-            found = _meaning(self.folder / self.case.makes)
+            found = meaning(self.folder / self.case.makes)
             if found != self.new or (calls[number - 1].kind == "flush" and not is_optional):
                 yield f"exit code 0: {_difference(found, self.new)} {outcome.err[-300:]}"
         else:
@@ -324,8 +331,8 @@ class _Trial:
         again = self._go_on()
         if again.code:
             yield f"again: exit code {again.code}, {again.err[-300:]}"
-        elif _meaning(self.folder / self.case.makes) != self.new:
-            yield f"again: another result, {_difference(_meaning(self.folder / self.case.makes), self.new)}"
+        elif meaning(self.folder / self.case.makes) != self.new:
+            yield f"again: another result, {_difference(meaning(self.folder / self.case.makes), self.new)}"
         yield from (f"left in the end: {name}" for name in _leftovers(self.folder))
 
     def _wrong_end(self, outcome: Outcome) -> Iterator[str]:
@@ -341,7 +348,7 @@ class _Trial:
             status = json.loads((made / "run.json").read_bytes())["status"]
             if status in ("interrupted", "running"):
                 return
-        found = _meaning(made)
+        found = meaning(made)
         if found != self.new:
             yield f"neither old nor new: {_difference(found, self.new)}"
 
@@ -353,14 +360,14 @@ class _Trial:
             line = f"{self.case.resumes} --resume {self.case.makes}"
         elif not self.case.goes_on and "--force" not in line and (self.folder / self.case.makes).exists():
             line += " --force"  # The new one is there already.
-        with _inside(self.folder):
+        with inside(self.folder):
             return call(*line.split())
 
     def _run(self, number: int, error: int = 0, lasting: bool = False) -> Outcome:
         """Run the command in a fresh folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.before, self.folder)
-        with _inside(self.folder):
+        with inside(self.folder):
             self.shim.watch(self.folder)
             self.shim.arm(number, error, lasting=lasting)
             try:
@@ -370,7 +377,7 @@ class _Trial:
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
     """Be in a folder, with the user's cache in it."""
     was = Path.cwd()
     os.chdir(folder)
@@ -426,7 +433,7 @@ def _exact(path: Path) -> dict[str, str]:
     return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in _files(path)}
 
 
-def _meaning(path: Path) -> dict[str, Any]:
+def meaning(path: Path) -> dict[str, Any]:
     """Return what is the same each time that a command is run."""
     return {name: _meaning_of(file) for name, file in _files(path) if "tmp" not in name}
 
@@ -472,8 +479,49 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 
 def small_disk(folder: Path) -> list[str]:
-    """Train into a tmpfs that is too small by more and more; return what was wrong."""
-    return []
+    """Train into disks that are too small by more and less, make them larger, and resume.
+
+    Returns:
+        a line a disk: what was wrong, or nothing; no line where no disk can be mounted.
+    """
+    place = folder / "small"
+    place.mkdir()
+    if not _mounted(place, "size=64m"):
+        return []
+    inputs = Inputs(folder / "inputs")
+    inputs.lay(("tiny.csv",), folder)
+    line = f"{_TEXT.removesuffix('run').replace('tiny.csv', str(folder / 'tiny.csv'))}{place / 'run'}"
+    found = []
+    try:
+        with inside(folder):
+            _must(line)
+            wanted, used = meaning(place / "run"), shutil.disk_usage(place).used
+            for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 1.1):
+                shutil.rmtree(place / "run")
+                size = max(4096, int(used * share))
+                assert _mounted(place, f"remount,size={size}")
+                found.append("; ".join(_on_a_small_disk(line, place, wanted)))
+                print(f"a disk of {size:,} bytes: {found[-1] or 'good'}", flush=True)
+    finally:
+        subprocess.run(["umount", place], check=True)
+    return found
+
+
+def _on_a_small_disk(line: str, place: Path, wanted: dict[str, Any]) -> Iterator[str]:
+    outcome = call(*line.split())
+    if outcome.code != 5 or "the disk is full" not in outcome.err:
+        yield f"exit code {outcome.code}: {outcome.err[-300:]}"
+    assert _mounted(place, "remount,size=64m")
+    is_begun = (place / "run" / "run.json").exists()
+    again = call("train-text", "--resume", place / "run") if is_begun else call(*line.split())
+    if again.code or meaning(place / "run") != wanted:
+        yield f"again: exit code {again.code}, {again.err[-300:]}"
+    yield from (f"left: {name}" for name in _leftovers(place))
+
+
+def _mounted(place: Path, options: str) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", options, "none", place]
+    return os.name == "posix" and shutil.which("mount") is not None and not subprocess.run(command).returncode
 
 
 def _table(tallies: dict[str, Tally], full: list[str]) -> str:
@@ -483,6 +531,9 @@ def _table(tallies: dict[str, Tally], full: list[str]) -> str:
         good = tally.faults - len({problem.split(": ")[0] for problem in tally.problems})
         calls = sum(tally.calls.values())
         rows.append(f"| {name} | {calls:,} | {tally.faults:,} | {tally.without:,} | {good:,} of {tally.faults:,} |")
+    if full:
+        good = full.count("")
+        rows.append(f"| a training on a tmpfs that is full | | {len(full):,} | | {good:,} of {len(full):,} |")
     return "\n".join(rows)
 
 

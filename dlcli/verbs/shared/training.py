@@ -71,12 +71,12 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
     Returns:
         the run and its validation scores; with `find_lr` or `dry_run` what the trial found.
     """
-    from dlcli.core.run import claimed, create, default_path, open_finished, read_record, reopen, require_free
+    from dlcli.core.run import claimed, create, default_path, open_finished, read_idle, reopen, require_free
 
     if config.resume is not None:
         if beside := config.model_fields_set & (_NOT_OF_THE_RUN - {"resume"}):
             raise UsageError(f"{flag(min(beside))} does not go with --resume, which goes on in its place")
-        path, record = config.resume, read_record(config.resume)
+        path, record = config.resume, read_idle(config.resume)
         config = _recorded(task, record, config, path)
         if record.status == "finished":
             progress.note(f"{path} is finished already")
