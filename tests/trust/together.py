@@ -178,11 +178,17 @@ def dead(folder: Path) -> Iterator[tuple[str, int, list[str]]]:
     """Meet what a killed process, or a machine that was started anew, has left."""
     place = folder / "dead"
     place.mkdir()
-    Inputs(folder / "inputs").lay(("tiny.csv", "text", "shapes"), place)
-    reference = meaning(place / "text")
+    Inputs(folder / "inputs").lay(("tiny.csv", "shapes"), place)
     with inside(place):
+        reference = _reference(place)
         yield "a run whose writer was killed, resumed", *_resumed(place, reference)
         yield "locks of the dead, with the process id of another program", *_stale(place)
+
+
+def _reference(place: Path) -> dict[str, Any]:
+    outcome = call(*training_line("reference").split())
+    assert outcome.code == 0, outcome.err
+    return meaning(place / "reference")
 
 
 def _resumed(place: Path, reference: dict[str, Any]) -> tuple[int, list[str]]:
@@ -211,9 +217,7 @@ def _resumed(place: Path, reference: dict[str, Any]) -> tuple[int, list[str]]:
 def _stale(place: Path) -> tuple[int, list[str]]:
     """Leave locks and half-written folders as a machine does that lost its power; say the commands."""
     left = f"{os.getppid()}\n"
-    work = place / "copies" / ".augmentation"
-    work.mkdir(parents=True)
-    for lock in (work / "lock", place / ".copies.lock", place / ".bag.lock", place / ".found.lock"):
+    for lock in (place / ".copies.lock", place / ".bag.lock", place / ".found.lock"):
         lock.write_text(left)
     (place / f".bag.{os.getppid()}-0a1b2c3d.tmp").mkdir()
     lines = (

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dlcli.core.files import jsonl, require_writable_parent, write_text
-from dlcli.core.locks import HeldError, alone, held
+from dlcli.core.locks import alone
 from dlcli.errors import SurroundingsError, from_os_error
 from dlcli.vision.augmentation.manifest import MANIFEST, read_manifest
 from dlcli.vision.raw import shown
 
 WORK = ".augmentation"
 SKIPPED = "skipped.jsonl"
-_SETTINGS, _JOURNAL, _LOCK = "settings.json", "journal.jsonl", "lock"
+_SETTINGS, _JOURNAL = "settings.json", "journal.jsonl"
 # How a copy is called: one that a kill left is in no journal.
 _COPY = re.compile(r"-aug\d+\.\w+$")
 _AGAIN = "Choose another OUT, or add --force to write it anew"
@@ -143,10 +143,12 @@ def opened(root: Path, settings: dict[str, Any], *, names: Collection[str], forc
     if root.exists() and not root.is_dir():
         raise SurroundingsError(f"{root} is a file, expected a folder", hint="Choose another OUT")
     work = root / WORK
-    with contextlib.ExitStack() as stack:
-        with alone(root, option="OUT"):
-            begun = _begun(root, force=force)
-            stack.enter_context(_locked(work))
+    with alone(root, option="OUT"):
+        begun = _begun(root, force=force)
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error, work) from error
         if begun and not _same(work / _SETTINGS, settings):
             if not force:
                 what = f"{root} holds an augment that was stopped, with other settings or another source"
@@ -209,20 +211,6 @@ def _remove_all(paths: Iterable[Path]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(held(work / _LOCK))
-        except HeldError as error:
-            hint = "Wait for it, or choose another OUT"
-            raise SurroundingsError(f"{error.who} writes {work.parent}", hint=hint) from None
-        except OSError as error:
-            raise from_os_error(error, work) from error
-        yield
 
 
 def _same(path: Path, settings: dict[str, Any]) -> bool:
