@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -113,6 +114,29 @@ def test_a_folder_that_another_process_writes_is_left_to_it(
         outcome = dlcli(*line.replace("RUN", str(run)).split())
     assert (outcome.code, outcome.lines[-1].split(".")[0]) == (5, f"dlcli: process {pid} writes out")
     assert not any(path.is_file() for path in (tmp_path / "out").rglob("*") if path.name != "lock")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is of POSIX")
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that refuses is told; where the system knows none, the file itself is the lock."""
+
+    def fails(number: int) -> Callable[..., None]:
+        def flock(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return flock
+
+    monkeypatch.setattr("fcntl.flock", fails(errno.ENOLCK))
+    with pytest.raises(SurroundingsError, match=f"No locks available: {tmp_path / 'run'}"):
+        create(tmp_path / "run", RunRecord(verb="v", domain="d", config={}), force=False).__enter__()
+    (tmp_path / ".run.lock").unlink(missing_ok=True)
+    monkeypatch.setattr("fcntl.flock", fails(errno.ENOSYS))
+    with pytest.warns(UserWarning, match="not supported"), held(tmp_path / "lock"):
+        with pytest.raises(HeldError) as caught, held(tmp_path / "lock"):
+            pass
+        assert caught.value.pid == os.getpid()
+    with pytest.warns(UserWarning, match="not supported"), held(tmp_path / "lock"):
+        pass
 
 
 def test_two_that_replace_one_folder_do_it_one_after_the_other(tmp_path: Path) -> None:
