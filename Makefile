@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 TESTS ?= tests
 
-.PHONY: help quickstart test lint format docs bench bench-quick trust lock clean
+.PHONY: help quickstart test lint format docs bench bench-quick trust sbom lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -41,8 +41,13 @@ bench: $(VENV)/.dev  ## Measure dlcli beside its peers (about an hour; needs the
 bench-quick: $(VENV)/.dev  ## The same, one run of each and the slow peer cut short and scaled
 	$(BIN)/python benchmarks/text_ngram.py --quick
 
-trust: $(VENV)/.dev  ## Stop trainings 50 times at random and compare the weights
-	$(BIN)/python tests/trust/kill.py --kills 50
+trust: $(VENV)/.dev  ## Try to break every promise of docs/trust.md, and write the figures into it (hours)
+	for script in $(TRUST); do $(BIN)/python tests/trust/$$script.py --write || exit 1; done
+
+TRUST := kill stop disks together bad_data mutate million attacks finite repeat supply soak
+
+sbom: $(VENV)/.dev  ## Write dist/sbom.json, a software bill of materials of the pinned packages
+	$(BIN)/python tests/trust/supply.py
 
 lock: $(VENV)/.dev  ## Pin all requirements anew, with hashes
 	$(BIN)/uv pip compile -q --upgrade $(LOCK) --group build -o requirements/run.txt pyproject.toml

@@ -11,7 +11,17 @@ from typing import Any, NoReturn
 import click
 
 from dlcli import __version__
-from dlcli.errors import DiskFullError, DlcliError, NumbersError, Terminated, UsageError, from_os_error, printable
+from dlcli.errors import (
+    DiskFullError,
+    DlcliError,
+    NumbersError,
+    Terminated,
+    UsageError,
+    disk_is_full,
+    from_os_error,
+    memory_is_exhausted,
+    printable,
+)
 from dlcli.verbs import VERBS, Action, Verb, find_verb
 
 _BUG = 1
@@ -107,10 +117,9 @@ def _known(error: BaseException) -> DlcliError | None:
         return UsageError(error.format_message().rstrip("."), hint=_help_hint(error))
     if isinstance(error, OSError):
         return from_os_error(error)
-    exhausted = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's, for memory and for disks.
-    if exhausted and "No space left" in str(error):
+    if disk_is_full(error):
         return DiskFullError()
-    if exhausted or isinstance(error, MemoryError):
+    if memory_is_exhausted(error):
         return NumbersError("out of memory", hint="Lower --batch-size or --max-features")
     return None
 

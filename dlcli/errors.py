@@ -11,6 +11,9 @@ import errno
 import re
 from collections.abc import Iterable
 
+_NO_SPACE = "No space left"
+# What oneDNN says, and no more, when it gets no memory for an operation.
+_ONEDNN = "could not execute a primitive"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -97,6 +100,19 @@ def from_os_error(error: OSError, path: object = None) -> DlcliError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(path)
     return SurroundingsError(f"{error.strerror or error}" + (f": {path}" if path else ""))
+
+
+def memory_is_exhausted(error: BaseException) -> bool:
+    """Say whether an error of Python or TensorFlow means that there was not enough memory."""
+    kind, text = type(error).__name__, str(error)
+    if kind == "ResourceExhaustedError":  # TensorFlow's, for memory and for disks.
+        return _NO_SPACE not in text
+    return isinstance(error, MemoryError) or (kind == "AbortedError" and _ONEDNN in text)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Say whether an error of TensorFlow means that a disk is full."""
+    return type(error).__name__ == "ResourceExhaustedError" and _NO_SPACE in str(error)
 
 
 def printable(text: str) -> str:

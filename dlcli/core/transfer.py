@@ -151,7 +151,7 @@ class Transfer:
         """Open a connection; give the response, and how many bytes stand before what it brings."""
         start, headers = self._wanted()
         try:
-            request = urllib.request.Request(self.address, headers=headers)
+            request = urllib.request.Request(self.address, headers=headers)  # noqa: S310 - of the registry, or --mirror.
             # Its own opener: the one that urllib shares keeps the proxies that it saw first.
             response = urllib.request.build_opener().open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:

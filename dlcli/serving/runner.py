@@ -406,7 +406,7 @@ class _Keras:
             import keras
         known: dict[str, Any] = {}
         if (layers := path.with_name("layers.py")).exists():  # Those that Keras has not; an import would leave a cache.
-            exec(compile(layers.read_text(encoding="utf-8"), layers, "exec"), known)
+            exec(compile(layers.read_text(encoding="utf-8"), layers, "exec"), known)  # noqa: S102 - it came with this file.
         self._model = keras.saving.load_model(path, compile=False, custom_objects=known.get("CUSTOM_OBJECTS"))
 
     def __call__(self, arrays: list[Any]) -> Any:

@@ -1,7 +1,7 @@
 """What the trust scripts share: their options, and their place in docs/trust.md.
 
 Each script is long by itself and takes `--seed` and sizes; its tests run it short. With `--write` its figures replace
-what stands between its two marks in docs/trust.md:
+what stands between its two marks in docs/trust.md (or another page):
 
     <!-- kill -->
     ...
@@ -30,7 +30,7 @@ def options(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def keep(part: str, figures: str, *, seed: int, write: bool) -> None:
+def keep(part: str, figures: str, *, seed: int, write: bool, page: Path = DOCS) -> None:
     """Print a script's figures, with the seed and the machine that they are of; write them into the docs if wanted.
 
     Args:
@@ -38,15 +38,16 @@ def keep(part: str, figures: str, *, seed: int, write: bool) -> None:
         figures: Markdown.
         seed: of the script.
         write: whether they go into the docs.
+        page: of the docs, where the marks are.
     """
     text = f"{figures.strip()}\n\n{_circumstances(part, seed)}"
     print(text, flush=True)
     if write:
-        page = DOCS.read_text(encoding="utf-8")
+        before = page.read_text(encoding="utf-8")
         pattern = re.compile(rf"(<!-- {part} -->\n).*?(<!-- end of {part} -->)", re.DOTALL)
-        page, found = pattern.subn(lambda marks: f"{marks[1]}{text}\n{marks[2]}", page)
-        assert found == 1, f"docs/trust.md has {found} places for {part}"
-        DOCS.write_text(page, encoding="utf-8")
+        after, found = pattern.subn(lambda marks: f"{marks[1]}{text}\n{marks[2]}", before)
+        assert found == 1, f"{page} has {found} places for {part}"
+        page.write_text(after, encoding="utf-8")
 
 
 def _circumstances(part: str, seed: int) -> str:

@@ -302,3 +302,45 @@ def test_a_training_that_diverges_keeps_its_best_epoch(dlcli: Command, tiny: Pat
     assert dlcli("inspect", "o").code == 0
     scores = json.loads(dlcli("evaluate", "o", tiny, "--json").out)
     assert np.isfinite(scores["loss"])
+
+
+# More memory than there is.
+
+
+def test_a_step_that_cannot_fit_is_refused_before_there_is_a_run(
+    dlcli: Command, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlcli.core.step_memory import StepMemory
+
+    gigabyte = 10**9
+    step = StepMemory(fixed=0, least=gigabyte, likely=10 * gigabyte)
+    monkeypatch.setattr("dlcli.core.step_memory.step_memory", lambda model, *, longest: step)
+    flags = ("--batch-size", "32", "--epochs", "1", "--out", "o")
+    for free, way in ((30, "--batch-size 2 should fit"), (9, "Not even one item fits")):
+        monkeypatch.setattr("dlcli.verbs.shared.trials.available_memory", lambda free=free: free * gigabyte)
+        outcome = dlcli("train-text", tiny, *flags)
+        refused(outcome, 6, f"out of memory with --batch-size 32: a step takes 32.0 GB at least, {free}.0 GB are", way)
+        assert not Path("o").exists()
+    monkeypatch.setattr("dlcli.verbs.shared.trials.available_memory", lambda: 90 * gigabyte)
+    outcome = dlcli("train-text", tiny, *flags)
+    assert outcome.code == 0, outcome.err
+    expected = "warning: a step may take 320.0 GB of memory, and 90.0 GB are left; --batch-size 8 should fit"
+    assert expected in outcome.lines
+
+
+@pytest.mark.parametrize("kind", ["ResourceExhaustedError", "AbortedError", "MemoryError"])
+def test_memory_that_is_exhausted_in_a_step_names_a_batch_size(
+    dlcli: Command, tiny: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import tensorflow as tf
+
+    says = "could not execute a primitive" if kind == "AbortedError" else "OOM when allocating tensor"
+    error = MemoryError() if kind == "MemoryError" else getattr(tf.errors, kind)(None, None, says)
+
+    def exhaust(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dlcli.core.fit.train", exhaust)
+    outcome = dlcli("train-text", tiny, "--batch-size", "32", "--out", "o")
+    refused(outcome, 6, "out of memory with --batch-size 32", "--batch-size 16 should fit")
+    assert record(Path("o"))["status"] == "interrupted"

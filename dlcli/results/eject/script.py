@@ -69,7 +69,7 @@ def write_script(run: Path, config: Any, *, name: str) -> Script:
     }
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=False,  # It is Python; names are written with `repr`.
+        autoescape=False,  # noqa: S701 - it is Python, not HTML; names are written with `repr`.
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,

@@ -215,6 +215,7 @@ def _train(
         training = fit.Labelled(inputs=fitted.inputs, labels=fitted.labels)
         fit.require_possible(fitted.model, training, corpus.validation.labels, config)
         trial = Trial(record=record, config=config, model=fitted.model, training=training, class_weights=weights)
+        trial.require_memory(progress)
         if curve is not None:
             fitted.prepare(progress)
             return find_lr(trial, curve, progress)
@@ -229,17 +230,18 @@ def _train(
                 fitted.pipeline.save(run.pipeline)
                 run.keep_skipped(corpus.skipped)
                 fitted.prepare(progress)
-                trained = fit.train(
-                    fitted.model,
-                    training,
-                    validation,
-                    class_weights=weights,
-                    config=config,
-                    run=run,
-                    progress=progress,
-                    jit=placement.jit,
-                    waits=task.waits(config),
-                )
+                with trial.saying_what_fits():
+                    trained = fit.train(
+                        fitted.model,
+                        training,
+                        validation,
+                        class_weights=weights,
+                        config=config,
+                        run=run,
+                        progress=progress,
+                        jit=placement.jit,
+                        waits=task.waits(config),
+                    )
                 _finish(run, fitted, trained, validation, config, progress)
     if trained.problem is not None:
         raise trained.problem
