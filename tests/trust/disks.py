@@ -517,7 +517,8 @@ def small_disk(folder: Path) -> list[str]:
 
 def _on_a_small_disk(line: str, place: Path, wanted: dict[str, Any]) -> Iterator[str]:
     outcome = call(*line.split())
-    if outcome.code != 5 or "the disk is full" not in outcome.err:
+    is_right = outcome.code == 0 and meaning(place / "run") == wanted
+    if not is_right and (outcome.code != 5 or "the disk is full" not in outcome.err):
         yield f"exit code {outcome.code}: {outcome.err[-300:]}"
     assert _mounted(place, "remount,size=64m")
     is_begun = (place / "run" / "run.json").exists()

@@ -4,6 +4,7 @@
 
 - `names`: runs that are started at the same moment without `--out` get a directory each. The random part of the name is
   cut to 64 values, so that they do collide.
+- `whole`: a few of them, from the command line to the end.
 - `running`: while a process writes a run, each command that needs it ends with exit code 5 and names that process.
 - `dead`: locks that were left over, whose process id is now another program's, and writers that were killed, hold
   nothing.
@@ -44,7 +45,7 @@ def main() -> int:
     parser = options("Two processes at one place.")
     parser.add_argument("--names", type=int, default=50, help="runs that are started at the same moment")
     parser.add_argument("--rounds", type=int, default=4, help="of each pair")
-    parser.add_argument("--only", default="", help="one of names, running, dead, pairs")
+    parser.add_argument("--only", default="", help="one of names, whole, running, dead, pairs")
     parser.add_argument("--pair", default="", help="of the pairs, those whose name has this in it")
     chosen = parser.parse_args()
     problems: list[str] = []
@@ -53,6 +54,7 @@ def main() -> int:
         folder = Path(name).resolve()
         trials: dict[str, Callable[[], Iterator[tuple[str, int, list[str]]]]] = {
             "names": lambda: names(folder, chosen.names),
+            "whole": lambda: whole(folder, chosen.rounds),
             "running": lambda: running(folder),
             "dead": lambda: dead(folder),
             "pairs": lambda: pairs(folder, chosen.rounds, random.Random(chosen.seed), chosen.pair),
@@ -71,7 +73,7 @@ def main() -> int:
 
 
 def names(folder: Path, count: int) -> Iterator[tuple[str, int, list[str]]]:
-    """Start runs at the same moment, as far as their directories; then a few whole ones."""
+    """Start runs at the same moment, as far as their directories."""
     place = folder / "names"
     place.mkdir()
     fork = multiprocessing.get_context("fork")
@@ -107,6 +109,28 @@ def _take_a_name(place: Path, barrier: Any, results: Any) -> None:
     with runs.claimed(None, "train-text") as path, runs.create(path, record, force=False) as run:
         results.put((str(run.path), os.getpid()))
         barrier.wait(60)
+
+
+def whole(folder: Path, count: int) -> Iterator[tuple[str, int, list[str]]]:
+    """Start whole trainings at the same moment."""
+    place = folder / "whole"
+    place.mkdir()
+    Inputs(folder / "inputs").lay(("tiny.csv",), place)
+    command = [sys.executable, "-m", "dlcli", *training_line("").removesuffix("--out ").split(), "-q"]
+    with inside(place):
+        started = [_quietly(command) for _ in range(count)]
+        errors = [(process.communicate()[1], process.returncode) for process in started]
+    wrong = [f"exit code {code}: {error}" for error, code in errors if code]
+    runs = list((place / "runs").iterdir())
+    if len(runs) != count:
+        wrong.append(f"{count} runs in {len(runs)} directories")
+    if len({json.dumps(meaning(run), sort_keys=True) for run in runs}) > 1:
+        wrong.append("the runs differ")
+    yield "whole trainings of one command, started at the same moment without --out", count, wrong
+
+
+def _quietly(command: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 # A run that is being written.
