@@ -158,7 +158,7 @@ CASES = PLAIN | {
     ),
     "eject": Case(command="eject text out.py", makes="out.py", inputs=("text",)),
     "pretrained add": Case(
-        command="pretrained add pictures --name mine", makes="home/pretrained", inputs=("pictures",)
+        command="pretrained add pictures --name mine", makes="home/pretrained/mine.toml", inputs=("pictures",)
     ),
     "inspect --graph": Case(command="inspect pictures --graph out.png", makes="out.png", inputs=("pictures",)),
 }
