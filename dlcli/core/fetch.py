@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from dlcli.core.files import commit
+from dlcli.core.locks import HeldError, held, lock_of
 from dlcli.core.progress import Progress
 from dlcli.core.transfer import FetchError, Remote, Transfer, in_words
 from dlcli.errors import SurroundingsError, Terminated
@@ -91,27 +90,19 @@ def exclusive(path: Path, progress: Progress, *, doing: str = "fetching") -> Ite
     Raises:
         SurroundingsError: its parent cannot be made or written.
     """
-    lock = filelock.FileLock(lock_of(path))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            progress.note(f"another process is {doing} {path.name}: waiting for it")
-            lock.acquire()
-    except OSError as error:
-        raise SurroundingsError(
-            f"cannot write to {path.parent} ({error.strerror})", hint="Set DLCLI_HOME to a folder that you can write"
-        ) from error
-    try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(held(lock_of(path), timeout=0))
+        except HeldError as error:
+            progress.note(f"{error.who} is {doing} {path.name}: waiting for it")
+            stack.enter_context(held(lock_of(path), timeout=-1))
+        except OSError as error:
+            raise SurroundingsError(
+                f"cannot write to {path.parent} ({error.strerror})",
+                hint="Set DLCLI_HOME to a folder that you can write",
+            ) from error
         yield
-    finally:
-        lock.release()
-
-
-def lock_of(path: Path) -> Path:
-    """Return the file that `exclusive` locks."""
-    return path.with_name(f".{path.name}.lock")
 
 
 @contextlib.contextmanager

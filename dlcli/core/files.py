@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
@@ -28,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SurroundingsError: the disk is full or not writable; `path` is as it was.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = beside(path)
     try:
         yield temporary
         commit(temporary, path)
@@ -47,24 +50,72 @@ def commit(temporary: Path, path: Path, *, flush_each: bool = True) -> None:
         flush_each: False flushes all of the machine at once, where that is possible: for folders of very many files.
 
     Raises:
-        SurroundingsError: the disk is full or not writable; `path` is as it was.
+        SurroundingsError: the disk is full or not writable; `path` is as it was, or the new one whole.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         if flush_each or not hasattr(os, "sync"):
             _flush(temporary)
         else:
             os.sync()
         if path.is_dir():  # A folder cannot be renamed onto a full one.
-            path.rename(aside)
-        temporary.replace(path)
+            exchange(temporary, path)
+        else:
+            temporary.replace(path)
         _flush_directory(path.parent)
     except OSError as error:
         raise from_os_error(error, path) from error
-    finally:
-        if aside.exists() and not path.exists():
-            aside.rename(path)
-        _remove(aside)
+    if temporary.is_dir():
+        _remove(temporary)  # The old one.
+
+
+def exchange(temporary: Path, path: Path) -> None:
+    """Let two folders change names, at once where the system can.
+
+    Elsewhere `path` has no name for a moment; a failure leaves it as it was.
+
+    Args:
+        temporary: the new one; in the end the old one.
+        path: the old one; in the end the new one.
+    """
+    if _exchanged(temporary, path):
+        return
+    aside = beside(path, ending="old")
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    aside.rename(temporary)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let Linux exchange two names (renameat2); return whether it, and the file system, know how to."""
+    import ctypes
+
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if renameat2(here, os.fsencode(one), here, os.fsencode(other), both) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(number, os.strerror(number), os.fspath(other))
+
+
+def beside(path: Path, *, ending: str = "tmp") -> Path:
+    """Return a hidden name beside `path` that no other process takes; it keeps the suffix."""
+    # Processes of two machines, or of two containers, may have one number.
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.{ending}{path.suffix}")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes have left beside `path`; only for who holds its lock."""
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*-*.tmp{glob.escape(path.suffix)}"):
+        _remove(left)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,12 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dlcli.core.files import hashes, jsonl, replacing, require_writable_parent, write_text
+from dlcli.core.files import beside, exchange, hashes, jsonl, replacing, require_writable_parent, write_text
 from dlcli.core.lines import SKIPPED
+from dlcli.core.locks import HeldError, alone, held, is_held
 from dlcli.core.progress import Progress
 from dlcli.core.vouched import files_below, require_vouched
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error, printable
@@ -105,8 +105,20 @@ def read_record(path: Path) -> RunRecord:
         raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Expected the directory of a run") from None
     except ValidationError as error:
         raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
-    if record.status == "running" and not _is_locked(path):
+    if record.status == "running" and not is_held(path / _LOCK):
         record.status = "interrupted"
+    return record
+
+
+def read_idle(path: Path) -> RunRecord:
+    """Read `run.json` of a run that nobody writes.
+
+    Raises:
+        SurroundingsError: somebody does; the rest is as in `read_record`.
+    """
+    record = read_record(path)
+    if record.status == "running":
+        raise _still_running(path, record.pid)
     return record
 
 
@@ -136,9 +148,7 @@ def open_finished(path: Path) -> RunRecord:
         SurroundingsError: the run is still being written.
         ModelError: it was not finished, or a file is missing or changed.
     """
-    record = read_record(path)
-    if record.status == "running":
-        raise _still_running(path, record.pid)
+    record = read_idle(path)
     if record.status == "interrupted":
         again = f"Finish it with: dlcli {record.verb} --resume {path}"
         raise ModelError(f"{path} was interrupted", hint=again if record.resumable else "Make it anew, with --force")
@@ -239,8 +249,42 @@ class Run:
 
 
 def default_path(verb: str) -> Path:
-    """Return a new directory name below `runs/`, such as `runs/train-text-20260102-9f3a`."""
+    """Return a directory name below `runs/`, such as `runs/train-text-20260102-9f3a`."""
     return Path("runs") / f"{verb}-{datetime.now():%Y%m%d}-{secrets.token_hex(2)}"
+
+
+@contextlib.contextmanager
+def claimed(out: Path | None, verb: str) -> Iterator[Path]:
+    """Give the place of a new run: the one that was asked for, or one below `runs/` that nobody else is given.
+
+    An empty folder holds the name, so that runs that are started at the same moment have different ones. It goes when
+    the block leaves it empty.
+
+    Args:
+        out: what was asked for.
+        verb: which asks.
+
+    Raises:
+        SurroundingsError: `runs/` cannot be written.
+    """
+    if out is not None:
+        yield out
+        return
+    while True:
+        path = default_path(verb)
+        require_writable_parent(path)
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise from_os_error(error, path) from error
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def require_free(path: Path, *, force: bool, keep: bool = True, resumable: bool = True) -> None:
@@ -266,7 +310,7 @@ def require_free(path: Path, *, force: bool, keep: bool = True, resumable: bool 
                 f"{path} holds a run already",
                 hint=f"{ways}, or --resume it" if resumable else ways.replace(", add", ", or add"),
             )
-        if _is_locked(path):
+        if is_held(path / _LOCK):
             raise _still_running(path, read_record(path).pid)
     require_writable_parent(path, keep=keep)
 
@@ -285,24 +329,31 @@ def create(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
     """
     require_free(path, force=force)
     record.started, record.pid, record.argv = _now(), os.getpid(), sys.argv[1:]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    with contextlib.ExitStack() as stack:
+        with alone(path):
+            require_free(path, force=force)  # Somebody may have made one meanwhile.
+            _make(path, record)
+            stack.enter_context(_lock(path))
+        yield stack.enter_context(_written_by(Run(path, record)))
+
+
+def _make(path: Path, record: RunRecord) -> None:
+    """Let a run directory appear whole, in the place of the one that stands there, if any."""
+    temporary = beside(path)
     try:
         temporary.mkdir()
         record.write(temporary)
-        if force and (path / RECORD).is_file():
+        if (path / RECORD).is_file():
             with _lock(path):
-                path.rename(aside)
-        elif path.is_dir():
-            path.rmdir()  # Fails when somebody has put something there meanwhile, as the renaming does.
-        temporary.rename(path)
+                exchange(temporary, path)
+        else:
+            if os.name != "posix" and path.is_dir():
+                path.rmdir()  # Elsewhere an empty folder is renamed onto.
+            temporary.rename(path)
     except OSError as error:
         raise from_os_error(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(aside, ignore_errors=True)
-    with _lock(path), _written_by(Run(path, record)) as run:
-        yield run
 
 
 @contextlib.contextmanager
@@ -367,32 +418,15 @@ def _written_by(run: Run) -> Iterator[Run]:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a run; the operating system lets it go when the process ends, however it ends."""
-    # A moment's patience: somebody may be looking whether the lock is held.
-    lock = filelock.FileLock(path / _LOCK, timeout=0.3)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise _still_running(path, read_record(path).pid) from None
-    except OSError as error:
-        raise from_os_error(error, path) from error
-    try:
+    """Hold the lock of a run."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(path / _LOCK))
+        except HeldError as error:
+            raise _still_running(path, error.pid or read_record(path).pid) from None
+        except OSError as error:
+            raise from_os_error(error, path) from error
         yield
-    finally:
-        lock.release()
-
-
-def _is_locked(path: Path) -> bool:
-    """Say whether a process holds the lock of a run."""
-    if not (path / _LOCK).exists():
-        return False
-    try:
-        with filelock.FileLock(path / _LOCK, timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:  # A place that cannot be written has no writer.
-        return False
 
 
 def _still_running(path: Path, pid: int) -> SurroundingsError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 import lzma
-import os
 import re
 import shutil
 import stat
@@ -15,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from dlcli.core.files import commit
+from dlcli.core.files import beside, commit, remove_leftovers
 from dlcli.core.progress import Progress
 from dlcli.errors import SurroundingsError, from_os_error
 
@@ -29,7 +28,7 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
 
     Args:
         archive: a `.zip`, or else a tar archive, compressed or not.
-        folder: made, or replaced, when all is unpacked.
+        folder: made, or replaced, when all is unpacked; of which the caller holds the lock.
         leave_out: patterns of files that are not wanted.
         progress: told of each file.
 
@@ -41,9 +40,8 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
             folder, links, devices.
         SurroundingsError: the disk is full or not writable. In either case `folder` is as it was.
     """
-    for left in folder.parent.glob(f".{folder.name}.*.tmp"):  # By a process that was killed.
-        shutil.rmtree(left, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    remove_leftovers(folder)
+    temporary = beside(folder)
     patterns = tuple(leave_out)
     count = 0
     progress.begin(f"unpacking {archive.name}")

@@ -91,9 +91,15 @@ def ensemble(config: EnsembleConfig, progress: Progress) -> EnsembleResult:
     Returns:
         the run and its members, with their scores on the validation data that they share.
     """
-    from dlcli.core.run import default_path, require_free
+    from dlcli.core.run import claimed
 
-    out = config.out or default_path(_NAME)
+    with claimed(config.out, _NAME) as out:
+        return _join(config, out, progress)
+
+
+def _join(config: EnsembleConfig, out: Path, progress: Progress) -> EnsembleResult:
+    from dlcli.core.run import require_free
+
     if out.resolve() in [path.resolve() for path in config.runs]:
         raise UsageError(f"--out {out} is one of the runs", hint="Choose another --out")
     require_free(out, force=config.force, resumable=False)

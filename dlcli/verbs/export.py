@@ -125,6 +125,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
         where it is.
     """
     from dlcli.core.files import replacing, require_writable_parent
+    from dlcli.core.locks import alone
     from dlcli.core.run import open_finished
     from dlcli.serving.extras import require_extra
 
@@ -160,7 +161,8 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
             progress.begin(f"verifying {format}")
         return check(predictor, folder, card, items=items, labelled=labelled if quantize != "none" else None)
 
-    with replacing(out) as temporary:
+    with alone(out), replacing(out) as temporary:
+        _require_free(out, config)  # Somebody may have written one meanwhile.
         if config.format == "all":
             temporary.mkdir()
         done = [one(format, temporary / format if config.format == "all" else temporary) for format in config.formats]

@@ -91,19 +91,19 @@ def finetune(config: FinetuneConfig, progress: Progress) -> TrainingResult:
         return _resumed(config, progress)
     if config.then_unfreeze is None or config.dry_run or config.find_lr:
         return train(_TASK, config, progress)
-    from dlcli.core.run import default_path, require_free
+    from dlcli.core.run import claimed, require_free
 
-    out = config.out or default_path(_TASK.verb)
-    require_free(out, force=config.force)
-    first = out.with_name(out.name + _FIRST)
-    progress.note(f"step 1 of 2: the head alone, in {first}")
-    train(_TASK, config.model_copy(update={"out": first}), progress)
-    return _second_step(config, first, out, progress)
+    with claimed(config.out, _TASK.verb) as out:
+        require_free(out, force=config.force)
+        first = out.with_name(out.name + _FIRST)
+        progress.note(f"step 1 of 2: the head alone, in {first}")
+        train(_TASK, config.model_copy(update={"out": first}), progress)
+        return _second_step(config, first, out, progress)
 
 
 def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
     """Go on with a run, and after the first of two steps with the second."""
-    from dlcli.core.run import default_path, read_record
+    from dlcli.core.run import RECORD, claimed, read_record
 
     assert config.resume is not None
     result = train(_TASK, config, progress)
@@ -112,11 +112,11 @@ def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
         return result
     first = config.resume.resolve()
     named = first.name.endswith(_FIRST)
-    out = first.with_name(first.name.removesuffix(_FIRST)) if named else default_path(_TASK.verb)
-    if out.exists():
-        progress.note(f"the second step is {out}")
-        return result
-    return _second_step(settings, config.resume, out, progress)
+    with claimed(first.with_name(first.name.removesuffix(_FIRST)) if named else None, _TASK.verb) as out:
+        if (out / RECORD).exists():
+            progress.note(f"the second step is {out}")
+            return result
+        return _second_step(settings, config.resume, out, progress)
 
 
 def _second_step(config: FinetuneConfig, first: Path, out: Path, progress: Progress) -> TrainingResult:

@@ -140,6 +140,7 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
         NumbersError: the vocabulary does not fit into the memory.
     """
     from dlcli.core.files import jsonl, replacing, write_text
+    from dlcli.core.locks import alone
 
     _require_free(config)
     folder = _vocabulary_folder(config) if config.from_ is not None else None
@@ -151,7 +152,8 @@ def tokenize(config: TokenizeConfig, progress: Progress) -> TokenizeResult:
     labels: list[str] = []
     pipeline, encoded = _encode(config, folder, _only_texts(chain([first], texts), labels), progress)
     progress.begin(f"writing {config.out}")
-    with replacing(config.out) as temporary:
+    with alone(config.out, option="OUT"), replacing(config.out) as temporary:
+        _require_free(config)  # Somebody may have written one meanwhile.
         temporary.mkdir()
         if records:
             write_text(temporary / SKIPPED, jsonl(records))

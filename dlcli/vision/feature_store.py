@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
-from dlcli.core.fetch import exclusive, lock_of
+from dlcli.core.fetch import exclusive
 from dlcli.core.files import write_text
+from dlcli.core.locks import HeldError, held, lock_of
 from dlcli.core.progress import Progress
 from dlcli.core.transfer import in_words
 from dlcli.errors import SurroundingsError, UsageError, from_os_error
@@ -140,7 +140,7 @@ class FeatureStore:
         for path in others:
             if total <= limit:
                 return
-            with contextlib.suppress(filelock.Timeout), filelock.FileLock(lock_of(path), timeout=0):
+            with contextlib.suppress(HeldError), held(lock_of(path), timeout=0):
                 shutil.rmtree(path, ignore_errors=True)
                 total -= sizes[path]
                 progress.note(f"{in_words(sizes[path])} of features that were used longest ago leave the cache")

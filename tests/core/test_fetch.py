@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import socket
@@ -80,8 +81,8 @@ def get(server: Server, path: Path, notes: Notes | None = None, mirror: str = ""
 
 
 def assert_nothing_kept(path: Path) -> None:
-    """Nothing is left but the empty file of the lock."""
-    assert [file.name for file in path.parent.iterdir() if file.stat().st_size] == []
+    """Nothing is left but the file of the lock."""
+    assert [file.name for file in path.parent.iterdir() if file.stat().st_size and file.suffix != ".lock"] == []
 
 
 def test_a_file_comes_whole_and_is_verified(server: Server, path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_file_comes_whole_and_is_verified(server: Server, path: Path) -> None:
         address=f"{server.base}/pub/big.bin", size=len(CONTENT), hash=HASH, new=True
     )
     assert path.read_bytes() == CONTENT
-    assert [file.name for file in path.parent.iterdir() if file != path and file.stat().st_size] == []
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f".{path.name}.lock"}
     assert notes.lines == [f"fetching {server.base}/pub/big.bin (3.0 MB), to {path.parent}"]
     assert notes.stages[0] == ("fetching big.bin, MB", 3)
     assert server.asked[0]["user-agent"].startswith("dlcli/")
@@ -425,7 +426,7 @@ def test_two_at_once_fetch_once(server: Server, path: Path) -> None:
     for thread in threads:
         thread.join(timeout=10)
     assert [fetched.new for fetched in found] == [True, False]
-    assert second.lines == ["another process is fetching big.bin: waiting for it"]
+    assert second.lines == [f"process {os.getpid()} is fetching big.bin: waiting for it"]
     assert len(server.asked) == 1
     assert path.read_bytes() == CONTENT
 

@@ -126,14 +126,41 @@ def test_a_folder_that_failed_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("system", ["exchanges", "renames twice", "renames once"])
+def test_a_folder_that_cannot_be_renamed_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "old").write_bytes(b"old")
-    monkeypatch.setattr(Path, "replace", fail(errno.EACCES))
+    rename, renamed = Path.rename, []
+
+    def only_first(self: Path, target: Path) -> Path:
+        renamed.append(target)
+        if len(renamed) == 2 or system == "renames once":
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(self, target)
+
+    if system == "exchanges":
+        monkeypatch.setattr(files, "_exchanged", fail(errno.EACCES))
+    else:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(Path, "rename", only_first)
     with pytest.raises(SurroundingsError, match="Permission denied"), replacing(tmp_path / "model") as temporary:
         temporary.mkdir()
         (temporary / "new").write_bytes(b"new")
     assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*"))] == ["model", "model/old"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_folder_takes_the_place_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    if not at_once:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    for content in (b"old", b"new"):
+        with replacing(tmp_path / "model") as temporary:
+            temporary.mkdir()
+            (temporary / "a").write_bytes(content)
+    assert (tmp_path / "model" / "a").read_bytes() == b"new"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_sha256_is_that_of_hashlib(tmp_path: Path) -> None:

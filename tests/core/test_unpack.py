@@ -51,7 +51,7 @@ def test_an_archive_appears_whole(tmp_path: Path) -> None:
 def test_a_folder_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "old").write_text("")
-    (tmp_path / ".set.1.tmp").mkdir()  # Of a process that was killed.
+    (tmp_path / ".set.1-0a1b2c3d.tmp").mkdir()  # Of a process that was killed.
     unpack(archive(tmp_path / "a.tar.gz", member("new")), tmp_path / "set", progress=Silent())
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == ["a.tar.gz", "set", "set/new"]
 

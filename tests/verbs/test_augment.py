@@ -397,9 +397,7 @@ def test_nothing_of_anybody_elses_is_touched(dlcli: Command, photos: Path, tmp_p
 
 
 def test_two_at_a_time_do_not_write_one_folder(dlcli: Command, photos: Path, tmp_path: Path) -> None:
-    work = tmp_path / "out" / ".augmentation"
-    work.mkdir(parents=True)
-    with filelock.FileLock(work / "lock"):
+    with filelock.FileLock(tmp_path / ".out.lock"):
         refused(dlcli("augment", photos, "out", *BOOK), 5, "another process writes out")
     done(dlcli("augment", photos, "out", *BOOK, "--json"))
 

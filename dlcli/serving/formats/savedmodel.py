@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from dlcli.core.backend import tf
@@ -46,5 +48,16 @@ def write(predictor: Predictor, folder: Path, *, outputs: str) -> tuple[list[Ten
         the input, and the name of the output.
     """
     served = _Served(predictor, outputs)
-    tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
+    try:
+        tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve})
+    except tf.errors.OpError as error:
+        raise _of_the_disk(error) or error from None
     return [Tensor(name=predictor.pipeline.input_name, dtype="string", shape=[None])], outputs
+
+
+def _of_the_disk(error: tf.errors.OpError) -> OSError | None:
+    """Return the system's error that TensorFlow's C++ met, if it was one: it ends in the system's words for it."""
+    for number in errno.errorcode:
+        if f"; {os.strerror(number)}" in error.message:
+            return OSError(number, os.strerror(number))
+    return None

@@ -16,7 +16,7 @@ from dlcli.errors import DataError, DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
 from dlcli.verbs import find_verb
 from dlcli.verbs.shared.training_result import TrainingResult, result_of
-from dlcli.verbs.shared.trials import Trial, find_lr, range_test_folder, rehearse
+from dlcli.verbs.shared.trials import Trial, find_lr, rehearse, require_range_test_folder
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import Corpus
@@ -71,26 +71,27 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
     Returns:
         the run and its validation scores; with `find_lr` or `dry_run` what the trial found.
     """
-    from dlcli.core.run import create, default_path, open_finished, read_record, reopen, require_free
+    from dlcli.core.run import claimed, create, default_path, open_finished, read_idle, reopen, require_free
 
     if config.resume is not None:
         if beside := config.model_fields_set & (_NOT_OF_THE_RUN - {"resume"}):
             raise UsageError(f"{flag(min(beside))} does not go with --resume, which goes on in its place")
-        path, record = config.resume, read_record(config.resume)
+        path, record = config.resume, read_idle(config.resume)
         config = _recorded(task, record, config, path)
         if record.status == "finished":
             progress.note(f"{path} is finished already")
             return result_of(open_finished(path), path)
         return _train(task, config, lambda fresh: reopen(path, fresh, progress), progress)
     config = _inherit(task, config)
-    if config.find_lr:
-        folder = range_test_folder(config)
-        return _train(task, config, None, progress, curve=folder)
-    path = config.out or default_path(task.verb)
-    require_free(path, force=config.force, keep=not config.dry_run)
     if config.dry_run:
+        require_free(config.out or default_path(task.verb), force=config.force, keep=False)
         return _train(task, config, None, progress)
-    return _train(task, config, lambda fresh: create(path, fresh, force=config.force), progress)
+    with claimed(config.out, "find-lr" if config.find_lr else task.verb) as path:
+        if config.find_lr:
+            require_range_test_folder(path, force=config.force)
+            return _train(task, config, None, progress, curve=path)
+        require_free(path, force=config.force)
+        return _train(task, config, lambda fresh: create(path, fresh, force=config.force), progress)
 
 
 def train_again(path: Path, record: RunRecord, out: Path, progress: Progress) -> None:

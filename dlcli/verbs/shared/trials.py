@@ -88,23 +88,20 @@ class Trial:
         return step_memory(self.model, longest=int(self.training.inputs.lengths.max()))
 
 
-def range_test_folder(config: Any) -> Path:
-    """Return where the range test goes.
+def require_range_test_folder(folder: Path, *, force: bool) -> None:
+    """Find out before any work whether a range test can go to a folder.
 
     Raises:
         SurroundingsError: it is not empty, or not writable.
     """
     from dlcli.core.files import require_writable_parent
-    from dlcli.core.run import default_path
 
-    folder: Path = config.out or default_path("find-lr")
     if folder.exists() and any(folder.iterdir() if folder.is_dir() else [folder]):
         if not (folder / _CURVE).is_file():
             raise SurroundingsError(f"{folder} is not empty, and no range test of ours", hint="Choose another --out")
-        if not config.force:
+        if not force:
             raise SurroundingsError(f"{folder} holds a range test already", hint="Add --force to replace it")
     require_writable_parent(folder)
-    return folder
 
 
 def find_lr(trial: Trial, folder: Path, progress: Progress) -> TrainingResult:
@@ -112,7 +109,7 @@ def find_lr(trial: Trial, folder: Path, progress: Progress) -> TrainingResult:
 
     Args:
         trial: what would be trained; its model is of no further use.
-        folder: what `range_test_folder` returned.
+        folder: as `require_range_test_folder` has found it.
         progress: told of each step.
     """
     from dlcli.core import plots

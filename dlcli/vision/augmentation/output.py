@@ -18,15 +18,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
-import filelock
-
 from dlcli.core.files import jsonl, require_writable_parent, write_text
 from dlcli.core.lines import SKIPPED
+from dlcli.core.locks import alone
 from dlcli.errors import SurroundingsError, from_os_error, shown
 from dlcli.vision.augmentation.manifest import MANIFEST, read_manifest
 
 WORK = ".augmentation"
-_SETTINGS, _JOURNAL, _LOCK = "settings.json", "journal.jsonl", "lock"
+_SETTINGS, _JOURNAL = "settings.json", "journal.jsonl"
 # How a copy is called: one that a kill left is in no journal.
 _COPY = re.compile(r"-aug\d+\.\w+$")
 _AGAIN = "Choose another OUT, or add --force to write it anew"
@@ -77,6 +76,8 @@ class Output:
                     rest = rest[file.write(rest) :]
             os.replace(temporary, path)  # noqa: PTH105
         except OSError as error:
+            with contextlib.suppress(OSError):  # It takes space on a disk that may be full.
+                os.unlink(temporary)  # noqa: PTH108
             raise from_os_error(error, path) from error
         return hashlib.sha256(data).hexdigest()
 
@@ -141,13 +142,12 @@ def opened(root: Path, settings: dict[str, Any], *, names: Collection[str], forc
     if root.exists() and not root.is_dir():
         raise SurroundingsError(f"{root} is a file, expected a folder", hint="Choose another OUT")
     work = root / WORK
-    begun = (work / _SETTINGS).is_file()
-    if not begun and (root / MANIFEST).is_file():
-        shutil.rmtree(work, ignore_errors=True)  # Stopped between its last two steps: it is finished.
-    if not begun and root.is_dir() and any(path.name != WORK for path in root.iterdir()):
-        _require_ours(root, force=force)
-        _remove_all(root.iterdir())
-    with _locked(work):
+    with alone(root, option="OUT"):
+        begun = _begun(root, force=force)
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error, work) from error
         if begun and not _same(work / _SETTINGS, settings):
             if not force:
                 what = f"{root} holds an augment that was stopped, with other settings or another source"
@@ -165,6 +165,18 @@ def opened(root: Path, settings: dict[str, Any], *, names: Collection[str], forc
             yield output
         finally:
             output.close()
+
+
+def _begun(root: Path, *, force: bool) -> bool:
+    """Return whether a folder was begun; empty one that was finished, where it may be replaced."""
+    if (root / WORK / _SETTINGS).is_file():
+        return True
+    if (root / MANIFEST).is_file():
+        shutil.rmtree(root / WORK, ignore_errors=True)  # Stopped between its last two steps: it is finished.
+    if root.is_dir() and any(path.name != WORK for path in root.iterdir()):
+        _require_ours(root, force=force)
+        _remove_all(root.iterdir())
+    return False
 
 
 def _require_ours(root: Path, *, force: bool) -> None:
@@ -198,24 +210,6 @@ def _remove_all(paths: Iterable[Path]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(work / _LOCK, timeout=0.3)
-        lock.acquire()
-    except filelock.Timeout:
-        raise SurroundingsError(
-            f"another process writes {work.parent}", hint="Wait for it, or choose another OUT"
-        ) from None
-    except OSError as error:
-        raise from_os_error(error, work) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _same(path: Path, settings: dict[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dlcli.core.files import commit, jsonl, require_writable_parent
+from dlcli.core.files import beside, commit, jsonl, require_writable_parent
+from dlcli.core.locks import alone
 from dlcli.errors import SurroundingsError, UsageError, from_os_error, shown
 from dlcli.vision.checking.mentions import Mark
 from dlcli.vision.raw import split_item
@@ -67,30 +68,31 @@ def write(folder: Path, marks: Iterable[Mark], *, roots: Sequence[Path]) -> Quar
     Raises:
         SurroundingsError: the disk is full or not writable.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = beside(folder)
     copied: dict[str, str | None] = {}
     lines = []
-    try:
-        temporary.mkdir()
-        for mark in marks:
-            file, number = split_item(mark.item)
-            if mark.item not in copied:
-                copied[mark.item] = _copied(file, temporary, roots) if number is None else None
-            copy = copied[mark.item]
-            lines.append(
-                {
-                    "file": shown(mark.item),
-                    "finding": mark.finding,
-                    "what": mark.what,
-                    "copy": None if copy is None else shown(copy),
-                }
-            )
-        (temporary / LIST).write_text(jsonl(lines), encoding="utf-8")
-        commit(temporary, folder, flush_each=False)
-    except OSError as error:
-        raise from_os_error(error, folder) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with alone(folder, option="--quarantine"):
+        try:
+            temporary.mkdir()
+            for mark in marks:
+                file, number = split_item(mark.item)
+                if mark.item not in copied:
+                    copied[mark.item] = _copied(file, temporary, roots) if number is None else None
+                copy = copied[mark.item]
+                lines.append(
+                    {
+                        "file": shown(mark.item),
+                        "finding": mark.finding,
+                        "what": mark.what,
+                        "copy": None if copy is None else shown(copy),
+                    }
+                )
+            (temporary / LIST).write_text(jsonl(lines), encoding="utf-8")
+            commit(temporary, folder, flush_each=False)
+        except OSError as error:
+            raise from_os_error(error, folder) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return Quarantine(folder, sum(copy is not None for copy in copied.values()), len(copied))
 
 
