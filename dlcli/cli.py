@@ -155,7 +155,7 @@ def _execute(
 
     config = make_config(action.config, given, name=lambda field: flag(field, action.config))
     with Console(-1 if quiet else int(verbose)) as console:
-        result = action.function(config, console)
+        result = action.run(config, console)
         console.close()
         try:
             result.write(on_terminal(sys.stdout), as_json=as_json)

@@ -140,7 +140,7 @@ def run(recipe: Recipe, progress: Progress) -> Outcome:
         with _naming(f"step {step.name!r}"):
             action = find_verb(step.use).load()
             config = make_config(action.config, fill(step.with_, known), name=str)
-            result = outcome.results[step.name] = action.function(config, progress)
+            result = outcome.results[step.name] = action.run(config, progress)
         known |= {f"{step.name}.{field}": value for field, value in result} | {step.name: result.text()}
         outcome.summary = result.text()
         try:

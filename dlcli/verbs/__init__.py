@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,12 @@ class Action:
     function: Callable[[Any, Progress], Result]
     examples: tuple[str, ...]
     task: Task | None = None
+
+    def run(self, config: Any, progress: Progress) -> Result:
+        """Do the job, perhaps after others in this process: of their models nothing is kept, and names begin anew."""
+        if keras := sys.modules.get("keras"):
+            keras.utils.clear_session(free_memory=False)
+        return self.function(config, progress)
 
 
 VERBS = (
