@@ -14,7 +14,7 @@ from dlcli.core.backend import tf
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
-from dlcli.errors import ModelError
+from dlcli.errors import ModelError, NumbersError
 
 _DOMAINS = ("text", "vision")
 
@@ -58,10 +58,17 @@ class Predictor:
         Returns:
             float32 (items, classes); the largest of a row is the predicted class. Where `probabilistic` the rows are
             probabilities that sum to 1, else (a run trained with a hinge loss) scores without bounds.
+
+        Raises:
+            NumbersError: some are NaN or infinite.
         """
         together = self.pipeline.together
         parts = [items[start : start + together] for start in range(0, len(items), together)] or [items]
-        return np.concatenate([self._mean_of_variants(self.pipeline.encode(part)) for part in parts])
+        found = np.concatenate([self._mean_of_variants(self.pipeline.encode(part)) for part in parts])
+        if bad := np.count_nonzero(~np.isfinite(found).all(axis=1)):
+            what = f"{self.path} answers {bad:,} of {len(found):,} items with NaN or infinity"
+            raise NumbersError(what, hint="Train it anew with a lower --lr, or in --precision float32")
+        return found
 
     def _mean_of_variants(self, inputs: Inputs) -> np.ndarray[Any, Any]:
         answers = [self._answer(some) for some in (inputs, *self._variants(inputs))]

@@ -12,7 +12,7 @@ import pytest
 
 from dlcli.core.backend import keras, tf
 from dlcli.core.files import sha256
-from dlcli.errors import ModelError, UsageError
+from dlcli.errors import ModelError, NumbersError, UsageError
 from dlcli.serving.predictor import Predictor
 
 REVIEWS = Path(__file__).resolve().parents[2] / "sample_data" / "reviews-test.csv"
@@ -67,6 +67,14 @@ def test_texts_without_a_known_word_have_the_answer_of_an_empty_one(predictor: P
     answers = predictor.outputs(["", "xyzzy", "<br />"])
     np.testing.assert_array_equal(answers, answers[[0, 0, 0]])
     assert np.isfinite(answers).all()
+
+
+def test_answers_that_are_no_numbers_are_an_error(run: Path) -> None:
+    predictor = Predictor(run)
+    bias = predictor.model.layers[-1].bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(NumbersError, match="answers 2 of 2 items with NaN or infinity"):
+        predictor.outputs(["good", "bad"])
 
 
 def test_it_learnt_what_the_words_say(predictor: Predictor) -> None:
