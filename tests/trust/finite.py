@@ -97,11 +97,8 @@ def exploding(case: str, line: str, run: Path, *, seed: int) -> Found:
         kept, whole = "nothing: no epoch was finite", not (run / "checkpoints" / "state.json").exists()
     else:
         whole = all(np.isfinite(array).all() for array in weights(run)) and _answers(run)
-        kept = (
-            f"epoch {len((run / 'history.jsonl').read_text().splitlines())}, all weights finite"
-            if whole
-            else "NOT FINITE"
-        )
+        epochs = len((run / "history.jsonl").read_text(encoding="utf-8").splitlines())
+        kept = f"the best of {epochs} epochs, all weights finite" if whole else "NOT FINITE"
     said = outcome.lines[-1] if outcome.lines else ""
     return Found(case, outcome.code, _short(outcome, run), kept, outcome.code == 6 and whole and "--lr" in said)
 
@@ -154,7 +151,7 @@ def _limited(line: str, run: Path) -> subprocess.CompletedProcess[str]:
 
 def _answers(run: Path) -> bool:
     data = next(SHAPES.glob("*/*")) if (run / "pipeline" / "pictures.json").exists() else None
-    outcome = call("predict", run, *([data] if data else ["--text", "good"]), "--format", "json")
+    outcome = call("predict", run, *([data] if data else ["--text", "good"]), "--json")
     return outcome.code == 0 and "nan" not in outcome.out.lower()
 
 
