@@ -142,9 +142,9 @@ def _is_known(part: dict[str, Any]) -> bool:
         # An array's type may be text, each of which may be as long as it says.
         return not isinstance(config, dict) or _NUMBERS.fullmatch(str(config.get("dtype", "bool"))) is not None
     if kind == "function":
-        if registered == config or registered is None:
-            return config in ACTIVATIONS and module in ("builtins", "keras.activations", "keras.ops")
-        return _is_ours(str(config), str(registered))
+        if str(config).startswith("dlcli>"):
+            return module == "builtins" and str(config).removeprefix("dlcli>") in OURS
+        return config in ACTIVATIONS and module in ("builtins", "keras.activations", "keras.ops")
     if registered and registered != kind:
         return _is_ours(kind, registered)
     return kind in (KNOWN.get(module, ()) if module else _NAMES)

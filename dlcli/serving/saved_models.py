@@ -41,7 +41,7 @@ Tanh TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGa
 TensorListPopBack TensorListPushBack TensorListReserve TensorListResize TensorListSetItem TensorListStack
 TensorScatterAdd TensorScatterUpdate Tile TopKV2 Transpose TruncateDiv UnicodeDecode UnicodeDecodeWithOffsets
 UnicodeEncode Unique UniqueV2 Unpack UnsortedSegmentMax UnsortedSegmentMean UnsortedSegmentMin UnsortedSegmentSum
-UpperBound VarHandleOp VarIsInitializedOp Where While Xdivy ZerosLike
+UnsortedSegmentJoin UpperBound VarHandleOp VarIsInitializedOp Where While Xdivy ZerosLike
 """
 _KNOWN = frozenset(_OPERATIONS.split())
 # What writes and reads the variables: TensorFlow keeps functions of these in each file, which nothing calls here.

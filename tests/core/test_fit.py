@@ -438,9 +438,9 @@ class TestMonitoring:
     ) -> None:
         real, calls = Judge.scores, []
 
-        def scores(judge: Judge) -> dict[str, float]:
+        def scores(judge: Judge, **between: Any) -> dict[str, float]:
             calls.append(judge)
-            return real(judge) | ({"val_loss": float("nan")} if len(calls) == epoch else {})
+            return real(judge, **between) | ({"val_loss": float("nan")} if len(calls) == epoch else {})
 
         monkeypatch.setattr(Judge, "scores", scores)
         data = vectors(64), vectors(32, seed=1)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +47,14 @@ STOPS = {
     "lion, averages, warm-up": [(1, 4, signal.SIGINT), (3, 1, signal.SIGTERM)],
     "nadam, averages, accumulation": [(1, 5, signal.SIGINT), (2, 4, signal.SIGTERM)],
 }
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Hear Ctrl-C, as at a terminal, also where the tests are a job in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def model() -> Any:

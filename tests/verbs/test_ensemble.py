@@ -106,6 +106,7 @@ def test_its_validation_outputs_are_its_answers(both: Path) -> None:
         columns=TextDataConfig(**{name: config[name] for name in TextDataConfig.model_fields}),
         val_split=config["val_split"],
         seed=config["seed"],
+        skip_bad=False,
         progress=Silent(),
     )
     labels, outputs = validation(both)

@@ -244,7 +244,7 @@ def test_features_for_other_tools(dlcli: Command, base: Path, computed: list[int
 BAD: dict[str, tuple[int, tuple[object, ...], tuple[str, ...]]] = {
     "unknown base": (2, ("--base", "vg16"), ("no base 'vg16'", "Did you mean 'vgg16'?")),
     "no file": (2, ("--base", "gone.keras"), ("gone.keras does not exist",)),
-    "no model": (4, ("--base", "text.keras"), ("text.keras is no model",)),
+    "no model": (4, ("--base", "text.keras"), ("text.keras is damaged, or no .keras file",)),
     "both": (2, ("--freeze-base", "--unfreeze", "all"), ("--freeze-base or --unfreeze",)),
     "no change": (2, ("--augment-online",), ("--augment-online", "--augment")),
     "linear": (2, ("--head", "linear", "--hidden-units", 3), ("--hidden-units does not go with --head linear",)),

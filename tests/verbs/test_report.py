@@ -199,7 +199,7 @@ def test_a_run_without_validation_outputs_needs_data(dlcli: Command, run: Path) 
     ("change", "code", "words"),
     [
         ({"status": "interrupted"}, 4, ["R was interrupted", "dlcli train-text --resume R"]),
-        ({"hashes": {"model.keras": "0" * 64}}, 4, ["R is damaged: model.keras is not what was saved"]),
+        ({"hashes": {}}, 4, ["R is refused: its record does not vouch for"]),
         ({"schema": 2}, 4, ["damaged or from a newer dlcli"]),
     ],
 )
