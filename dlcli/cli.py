@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
@@ -37,6 +38,15 @@ class _ReaderGone(Exception):
     """The reader of stdout went away; no `BrokenPipeError`, of which Click would make exit code 1."""
 
 
+@contextlib.contextmanager
+def _without_click() -> Iterator[None]:
+    """Let Ctrl-C pass Click by."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _Interrupted from None
+
+
 class Verbs(click.Group):
     """The root command: its help comes from the static table; a verb's module is imported when it is asked for."""
 
@@ -51,12 +61,15 @@ class Verbs(click.Group):
         verb = find_verb(cmd_name)
         return make_command(verb, verb.load(), _execute)
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the command line."""
+        with _without_click():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        try:
+        with _without_click():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _Interrupted from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs, by group."""

@@ -670,3 +670,17 @@ def test_shell_completion_knows_verbs_and_options(words: str, expected: str) -> 
     wanted = {"_DLCLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     ended = subprocess.run(PYTHON, env=os.environ | wanted, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout.split(), ended.stderr) == (0, [expected], "")
+
+
+@pytest.mark.parametrize("place", ["parse_args", "resolve_command"])
+def test_ctrl_c_while_the_command_line_is_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    from dlcli.cli import guarded
+
+    monkeypatch.setattr(f"dlcli.cli.Verbs.{place}", interrupt)
+    assert guarded(["check", "a.csv"], debug=False) == 130
+    assert capsys.readouterr().err == "dlcli: interrupted\n"
