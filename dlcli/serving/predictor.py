@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from dlcli.core import keras_files
-from dlcli.core.backend import tf
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
 from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
-from dlcli.errors import ModelError, NumbersError
+from dlcli.errors import DlcliError, ModelError, NumbersError, memory_is_exhausted
 
 _DOMAINS = ("text", "vision")
 
@@ -77,8 +76,12 @@ class Predictor:
     def _answer(self, inputs: Inputs) -> np.ndarray[Any, Any]:
         try:
             return np.asarray(self._forward(inputs))
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-            reason = str(error).strip().splitlines()[0][:300]
+        except DlcliError:
+            raise
+        except Exception as error:  # TensorFlow's are of many kinds, when a graph cannot be made or run.
+            if memory_is_exhausted(error):
+                raise
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             what = f"{self.path / MODEL} does not take what {PIPELINE}/ makes ({reason})"
             raise ModelError(what, hint="Train it anew") from error
 
