@@ -150,8 +150,7 @@ def open_finished(path: Path) -> RunRecord:
     """
     record = read_idle(path)
     if record.status == "interrupted":
-        again = f"Finish it with: dlcli {record.verb} --resume {path}"
-        raise ModelError(f"{path} was interrupted", hint=again if record.resumable else "Make it anew, with --force")
+        raise ModelError(f"{path} was interrupted", hint=f"Finish it with: dlcli {record.verb} --resume {path}")
     require_vouched(path, record.hashes, there=_vouchable(path), needed=(MODEL, METRICS), hint="Train it anew")
     if not any(name.startswith(f"{PIPELINE}/") for name in record.hashes):
         raise ModelError(f"{path} is refused: its {RECORD} vouches for no {PIPELINE}/", hint="Train it anew")
@@ -328,21 +327,46 @@ def create(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
         the run. When the block fails or is interrupted, the run says so and can be resumed.
     """
     require_free(path, force=force)
-    record.started, record.pid, record.argv = _now(), os.getpid(), sys.argv[1:]
     with contextlib.ExitStack() as stack:
         with alone(path):
             require_free(path, force=force)  # Somebody may have made one meanwhile.
-            _make(path, record)
+            with _appearing(path) as temporary:
+                _begin(record).write(temporary)
             stack.enter_context(_lock(path))
         yield stack.enter_context(_written_by(Run(path, record)))
 
 
-def _make(path: Path, record: RunRecord) -> None:
-    """Let a run directory appear whole, in the place of the one that stands there, if any."""
+@contextlib.contextmanager
+def create_finished(path: Path, record: RunRecord, *, force: bool) -> Iterator[Run]:
+    """Make a run directory that appears finished or not at all: one that trains nothing has nothing to go on with.
+
+    Args:
+        path: as in `create`.
+        record: as in `create`.
+        force: as in `create`.
+
+    Yields:
+        the run, in another place, where the block finishes it. When it fails or is interrupted, `path` is as it was.
+    """
+    require_free(path, force=force, resumable=False)
+    with alone(path):
+        require_free(path, force=force, resumable=False)
+        with _appearing(path) as temporary:
+            yield Run(temporary, _begin(record))
+
+
+def _begin(record: RunRecord) -> RunRecord:
+    record.started, record.pid, record.argv = _now(), os.getpid(), sys.argv[1:]
+    return record
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give an empty folder, which takes the place of `path`, and of the run that stands there, when the block ends."""
     temporary = beside(path)
     try:
         temporary.mkdir()
-        record.write(temporary)
+        yield temporary
         if (path / RECORD).is_file():
             with _lock(path):
                 exchange(temporary, path)

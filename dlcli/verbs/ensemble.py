@@ -213,7 +213,7 @@ def _save(out: Path, runs: _Runs, mixed: _Mixed, progress: Progress, *, force: b
     progress.begin("starting TensorFlow")
     from dlcli.core import devices
     from dlcli.core.ensemble import join
-    from dlcli.core.run import MODEL, RunRecord, create
+    from dlcli.core.run import MODEL, RunRecord, create_finished
     from dlcli.serving.predictor import Predictor
     from dlcli.text.ensemble import EnsemblePipeline
 
@@ -250,7 +250,7 @@ def _save(out: Path, runs: _Runs, mixed: _Mixed, progress: Progress, *, force: b
                 "widths": [],
             },
         )
-        with create(out, record, force=force) as run:
+        with create_finished(out, record, force=force) as run:
             progress.begin("saving the run")
             EnsemblePipeline([predictor.pipeline for predictor in predictors]).save(run.pipeline)
             run.finish(model, scores=mixed.scores, history=[], validation=mixed.validation)

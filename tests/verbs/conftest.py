@@ -48,9 +48,10 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run on coloured shapes."""
+    """Return a run on coloured shapes, in float32 on every processor."""
     path = tmp_path_factory.mktemp("shapes") / "run"
     flags = ("--model", "cnn", "--filters", "8,8", "--hidden-units", "8", "--image-size", "24", "--epochs", "2")
+    flags += ("--precision", "float32")
     outcome = call("train-image", ROOT / "sample_data" / "shapes", *flags, "--out", path)
     assert outcome.code == 0, outcome.err
     return path

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Outcome, call
+from conftest import ROOT, Outcome, call
 
 from verbs.helpers import read_csv, write_csv
 
@@ -69,6 +69,17 @@ def test_the_script_of_a_picture_model_gives_its_weights(
     outcome = call("eject", shapes, tmp_path / "train.py")
     assert outcome.code == 0, outcome.err
     require_alone(tmp_path / "train.py")
+    assert run_script(tmp_path / "train.py", monkeypatch, capsys) == SAME
+
+
+def test_the_layers_of_a_script_compute_in_what_those_of_the_run_did(
+    dlcli: Command, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    """In mixed precision the last layer computes in float32; processors with AMX take bfloat16 by themselves."""
+    small = "--model cnn --filters 4 --hidden-units 4 --image-size 16 --epochs 1 --precision bfloat16"
+    outcome = dlcli("train-image", ROOT / "sample_data" / "shapes", *small.split(), "--out", "run")
+    assert outcome.code == 0, outcome.err
+    assert dlcli("eject", "run", "train.py").code == 0
     assert run_script(tmp_path / "train.py", monkeypatch, capsys) == SAME
 
 

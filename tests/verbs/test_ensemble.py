@@ -278,15 +278,20 @@ def test_it_is_no_training_to_go_on_with(dlcli: Command, small: Path, both: Path
     assert (outcome.code, "Start from one of its members" in outcome.err) == (2, True)
 
 
-def test_one_that_was_stopped_is_made_anew(
-    dlcli: Command, small_run: Path, cnn: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stands", [False, True])
+def test_one_that_was_stopped_leaves_what_was_there(
+    dlcli: Command, small_run: Path, cnn: Path, both: Path, monkeypatch: pytest.MonkeyPatch, stands: bool
 ) -> None:
     def stopped(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    arguments = ("ensemble", small_run, cnn, "--weights", "1,1", "--out", "o")
+    if stands:
+        shutil.copytree(both, "o")
+    before = snapshot(Path())
+    arguments = ("ensemble", small_run, cnn, "--weights", "1,1", "--out", "o", "--force")
     with monkeypatch.context() as patch:
-        patch.setattr("dlcli.core.run.Run.finish", stopped)
+        patch.setattr("dlcli.core.run.Run._write", stopped)
         assert dlcli(*arguments).code == 130
-    assert "o was interrupted. Make it anew, with --force" in dlcli("predict", "o", "--text", "good").err
-    assert dlcli(*arguments, "--force").code == 0
+    assert snapshot(Path()) == before
+    assert dlcli(*arguments).code == 0
+    assert [path.name for path in Path().iterdir() if path.name != "home"] == ["o"]

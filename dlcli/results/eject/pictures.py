@@ -93,8 +93,6 @@ def values(predictor: Predictor, config: Any) -> dict[str, Any]:
         "forward_size": max(1, min(512, 2**21 // (height * width))),
     }
     common["forward"] = f"model(val_inputs[start:start + {common['forward_size']}], training=False)"
-    policy = predictor.record.model["precision"]
-    common["policy"] = "" if policy == "float32" else f"mixed_{policy}"
     if predictor.record.verb == "finetune":
         return common | _transfer(predictor, pipeline.config, config)
     return common | {
@@ -133,9 +131,12 @@ def _transfer(predictor: Predictor, pixels: ImagePipelineConfig, config: Any) ->
     network = [f"{features} = keras.Input({shape!r}, dtype='float32')", *operations_source(model, head, names)]
     network.append(f"model = keras.Model({features}, {names.of(model.outputs[0])})")
     part = FrozenPart(frozen, pixels)
+    precision = predictor.record.model["precision"]
     return {
         "template": "transfer.py.jinja",
         "title": f"A head on the frozen base {config.base}",
+        # Of keras.applications' layers; the others say what they compute in.
+        "policy": "" if precision == "float32" else f"mixed_{precision}",
         "base": _base_source(choice, config),
         "below": "\n".join(lines),
         "pixels": names.of(model.inputs[0]),
