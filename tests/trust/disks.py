@@ -4,7 +4,7 @@
 
 Each case below is a command. A first, undisturbed time counts the calls that write below its folder (`faults.py`, by a
 shim that is loaded before the C library, so that those of HDF5 and of TensorFlow's C++ count too); then the command is
-run once for every call, which fails: as a full disk (ENOSPC) or a broken one (EIO) does once, or as one that is full
+run once for every call (of many writes in a row to one file, for some: `--writes`), which fails: as a full disk (ENOSPC) or a broken one (EIO) does once, or as one that is full
 from then on. Each time the exit code must be 5 and one line must name a file; what stood there must be as it was byte
 by byte, or the new one whole; no temporary file may be left; and the same command again, or `--resume`, must come to
 what the undisturbed one has made, weights bit for bit. A small tmpfs that really is full is one case more, where
@@ -40,9 +40,9 @@ from trust.faults import Call, Faults
 from trust.figures import keep, options
 
 SHAPES = ROOT / "sample_data" / "shapes"
-_TRAIN = "--epochs 2 --batch-size 8 --checkpoint-minutes 0.0001 --device cpu --out run"
-_TEXT = f"train-text tiny.csv --ngrams 2 --schedule plateau --monitor val_loss --dropout 0.2 {_TRAIN}"
-_PICTURES = f"train-image shapes --model cnn --filters 4 --hidden-units 4 --image-size 16 {_TRAIN}"
+_TRAIN = "--epochs 2 --checkpoint-minutes 0.0001 --device cpu --out run"
+_TEXT = f"train-text tiny.csv --ngrams 2 --schedule plateau --monitor val_loss --dropout 0.2 --batch-size 18 {_TRAIN}"
+_PICTURES = f"train-image shapes --model cnn --filters 4 --hidden-units 4 --image-size 16 --batch-size 8 {_TRAIN}"
 _AUGMENT = "augment few out --augment book --copies 1"
 
 
@@ -111,7 +111,7 @@ CASES = PLAIN | {
         command=f"{_PICTURES} --augment book --cache disk", makes="run", inputs=("shapes",), resumes="train-image"
     ),
     "finetune, cached features": Case(
-        command=f"finetune shapes --base shipped --freeze-base --image-size 32 {_TRAIN}",
+        command=f"finetune shapes --base shipped --freeze-base --image-size 32 --batch-size 8 {_TRAIN}",
         makes="run",
         inputs=("shapes",),
         resumes="finetune",
@@ -185,7 +185,12 @@ def main() -> int:
     """Run the cases and print what came of them."""
     parser = options("Make each write, flush and rename of a save fail.")
     parser.add_argument("--only", default="", help="of the cases, those whose name has this in it")
-    parser.add_argument("--writes", type=int, default=0, help="of writes in a row to one file, so many fail; 0: all")
+    parser.add_argument(
+        "--writes",
+        type=int,
+        default=4,
+        help="of more writes in a row to one file the first, the last and so many drawn ones fail (default 4); 0: all",
+    )
     parser.add_argument("--most", type=int, default=0, help="of all calls of a command, so many fail; 0: all")
     parser.add_argument("--every", action="store_true", help="each call fails in all ways, else in one of them")
     parser.add_argument("--plain", action="store_true", help="only cases that need no TensorFlow")
@@ -211,7 +216,7 @@ def run(cases: dict[str, Case], folder: Path, *, writes: int, most: int, every: 
     Args:
         cases: by name.
         folder: for all files.
-        writes: of writes in a row to one file, how many fail; 0 for all.
+        writes: of writes in a row to one file, how many drawn ones fail beside the first and the last; 0 for all.
         most: of all calls, how many fail; 0 for all.
         every: whether each call fails in all ways, or in one of them: another one with the next seed.
         seed: of which.

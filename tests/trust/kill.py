@@ -68,8 +68,8 @@ TRAININGS = {
     + PLATEAU,
     "base trained from a block up, lower rates, EMA": FINETUNE + "--unfreeze block4 --lower-lr 0.5 --ema 0.9",
 }
-# What kills wait for, and how many of a hundred; "features" only where there are any that are kept.
-AIMS = {"anywhere": 15, "training": 20, "checkpoint": 30, "final save": 25, "features": 10}
+# What kills wait for, and how often beside the others; "features" only where there are any that are kept.
+AIMS = {"anywhere": 15, "training": 20, "checkpoint": 30, "final save": 25, "features": 60}
 SAVES = ("checkpoint", "final save")
 PLACES = (*SAVES, "features", "elsewhere")
 
