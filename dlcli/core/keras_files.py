@@ -138,6 +138,10 @@ def _is_known(part: dict[str, Any]) -> bool:
     registered = part.get("registered_name")
     if not isinstance(kind, str) or not isinstance(module, str | None) or not isinstance(registered, str | None):
         return False
+    if isinstance(config, dict) and not all(name.isidentifier() for name in config):
+        return False  # They are names of arguments.
+    if kind in MARKS and module not in (None, "builtins"):
+        return False
     if kind in MARKS:
         # An array's type may be text, each of which may be as long as it says.
         return not isinstance(config, dict) or _NUMBERS.fullmatch(str(config.get("dtype", "bool"))) is not None

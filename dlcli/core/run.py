@@ -26,7 +26,7 @@ from dlcli.core.files import beside, exchange, hashes, jsonl, replacing, require
 from dlcli.core.lines import SKIPPED
 from dlcli.core.locks import HeldError, alone, held, is_held
 from dlcli.core.progress import Progress
-from dlcli.core.vouched import files_below, require_vouched
+from dlcli.core.vouched import files_below, require_inside, require_vouched
 from dlcli.errors import ModelError, SurroundingsError, UsageError, from_os_error, printable
 
 RECORD = "run.json"
@@ -53,7 +53,7 @@ class RunRecord(BaseModel):
 
     schema_: Literal[1] = Field(1, alias="schema")
     status: Status = "running"
-    verb: str
+    verb: str = Field(pattern="^[a-z][a-z-]*$")
     domain: str
     config: dict[str, Any]
     argv: list[str] = []
@@ -94,7 +94,7 @@ def read_record(path: Path) -> RunRecord:
 
     Raises:
         UsageError: there is nothing at `path`.
-        ModelError: what is there is no run, or its record is damaged.
+        ModelError: what is there is no run, its record is damaged, or a link in it leads elsewhere.
     """
     if not path.exists():
         problem = f"{path} is no run" if str(path).startswith("base:") else f"{path} does not exist"
@@ -105,6 +105,7 @@ def read_record(path: Path) -> RunRecord:
         raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Expected the directory of a run") from None
     except ValidationError as error:
         raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
+    require_inside(path)
     if record.status == "running" and not is_held(path / _LOCK):
         record.status = "interrupted"
     return record

@@ -18,6 +18,14 @@ from dlcli.core.files import beside, commit, remove_leftovers
 from dlcli.core.progress import Progress
 from dlcli.errors import SurroundingsError, from_os_error
 
+# Data packs well where it repeats itself; what is large, and so much larger than its archive, is made to fill a disk.
+_EXPANSION, _SMALL = 100, 2**30
+
+
+def allowance(stored: int) -> int:
+    """Return how many bytes of data may come of so many packed ones."""
+    return max(_SMALL, _EXPANSION * stored)
+
 
 class ArchiveError(SurroundingsError):
     """An archive that is damaged, or holds what may not be unpacked."""
@@ -37,7 +45,7 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
 
     Raises:
         ArchiveError: it is no archive, is cut short, or holds what may not be unpacked: paths that lead out of the
-            folder, links, devices.
+            folder, links, devices, far more than its size.
         SurroundingsError: the disk is full or not writable. In either case `folder` is as it was.
     """
     remove_leftovers(folder)
@@ -46,7 +54,11 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
     count = 0
     progress.begin(f"unpacking {archive.name}")
     try:
-        for name, write in _members(archive):
+        left = allowance(archive.stat().st_size)
+        for name, size, write in _members(archive):
+            left -= size
+            if left < 0:
+                raise ArchiveError(f"{archive} expands to far more than its size; nothing was unpacked")
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
                 write(temporary)
                 count += 1
@@ -65,8 +77,8 @@ def unpack(archive: Path, folder: Path, *, leave_out: Iterable[str] = (), progre
     return count
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[Path], object]]]:
-    """Yield the name of each file in an archive, and what writes it below a folder, to be called before the next."""
+def _members(archive: Path) -> Iterator[tuple[str, int, Callable[[Path], object]]]:
+    """Yield name and size of each file in an archive, and what writes it below a folder: to be called at once."""
     if archive.name.lower().endswith(".zip"):
         with zipfile.ZipFile(archive) as opened:
             for member in opened.infolist():
@@ -76,7 +88,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[Path], object]]]:
                 if member.flag_bits & 1:
                     raise ArchiveError(f"{archive}: {member.filename!r} is encrypted; nothing was unpacked")
                 if not member.is_dir():
-                    yield member.filename, functools.partial(opened.extract, member)
+                    yield member.filename, member.file_size, functools.partial(opened.extract, member)
         return
     with tarfile.open(archive) as tar:
         # Python before 3.11.4 has no filter; what it would refuse is refused below.
@@ -84,7 +96,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[Path], object]]]:
         for entry in tar:
             _require_plain(entry.name, archive, plain=entry.isfile() or entry.isdir())
             if entry.isfile():
-                yield entry.name, functools.partial(tar.extract, entry, set_attrs=False)
+                yield entry.name, entry.size, functools.partial(tar.extract, entry, set_attrs=False)
         _require_end(tar, archive)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,20 @@ def files_below(folder: Path) -> list[str]:
     """Return what is in a folder and its folders, by its path in it; a link is one thing, wherever it leads."""
     found = (file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir())
     return [file.relative_to(folder).as_posix() for file in found]
+
+
+def require_inside(path: Path) -> None:
+    """Find out whether all that is in a folder stays in it: what is written there later follows no link elsewhere.
+
+    Raises:
+        ModelError: a link leads out of the folder.
+    """
+    inside = path.resolve()
+    for folder, folders, files in os.walk(path):
+        for entry in (Path(folder, name) for name in (*folders, *files)):
+            if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
+                name = entry.relative_to(path).as_posix()
+                raise ModelError(f"{path} is refused: {name} leads out of it", hint="Put what it leads to in its place")
 
 
 def require_vouched(

@@ -7,7 +7,7 @@ would have holes: of TensorFlow's 1,000 operations without state, `ReadFile`, `I
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +78,28 @@ def require_harmless(folder: Path) -> None:
     if strange:
         raise ModelError(f"{folder / _FILE} is refused: it has {sorted(map(str, strange))[0]} objects", hint=_HINT)
     functions = {function.signature.name: function for function in meta.graph_def.library.function}
-    callable_ones = _reachable(functions, meta.object_graph_def.concrete_functions)
+    exposed = set(meta.object_graph_def.concrete_functions)
+    if unknown := set(_named(meta.object_graph_def.nodes)) - exposed:
+        what = f"its function {min(unknown)} is none that dlcli writes"
+        raise ModelError(f"{folder / _FILE} is refused: {what}", hint=_HINT)
+    callable_ones = _reachable(functions, exposed)
     _require_known(meta.graph_def.node, functions, folder, also=frozenset({"AssignVariableOp"}))
     for name, function in functions.items():
-        also = frozenset() if name in callable_ones else _OF_SAVING
+        # TensorFlow may take another function that says to implement the same.
+        also = frozenset() if name in callable_ones or "api_implements" in function.attr else _OF_SAVING
         _require_known(function.node_def, functions, folder, also=also)
 
 
-def _reachable(functions: dict[str, Any], exposed: Any) -> set[str]:
+def _named(nodes: Any) -> Iterator[str]:
+    """Yield the names of the functions that objects of the model are."""
+    for node in nodes:
+        if node.WhichOneof("kind") == "bare_concrete_function":
+            yield node.bare_concrete_function.concrete_function_name
+        if node.WhichOneof("kind") == "function":
+            yield from node.function.concrete_functions
+
+
+def _reachable(functions: dict[str, Any], exposed: Iterable[str]) -> set[str]:
     """Return the functions that can be called, by what is exposed or by one another."""
     found: set[str] = set()
     pending = [name for name in exposed if name in functions]

@@ -99,9 +99,8 @@ def _require_same(source: str, name: str) -> None:
         script.write_text(source, encoding="utf-8")
         done = subprocess.run([sys.executable, script.name], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise ModelError(
-            f"the script fails: {done.stderr.strip().splitlines()[-1]}", hint="It was not kept; please report this"
-        )
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise ModelError(f"the script fails: {last}", hint="It was not kept; please report this")
     if done.stdout.splitlines()[-1:] != [_SAME]:
         raise ModelError(
             "the script's weights are not those of the run",

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dlcli.core.unpack import allowance
 from dlcli.errors import DataError
 
 if TYPE_CHECKING:
@@ -192,9 +193,18 @@ def _require_whole(archive: zipfile.ZipFile, name: str, path: Path) -> None:
             what = f"{path}: array {name.removesuffix('.npy')!r} holds Python objects, which are not loaded"
             raise DataError(what, hint="Save numbers or strings")
         expected = file.tell() + math.prod(shape) * dtype.itemsize
-    size = archive.getinfo(name).file_size
+    part = archive.getinfo(name)
+    _require_moderate(expected, part.compress_size, path)
+    size = part.file_size
     if size != expected:
         raise DataError(f"{path}: {name} should have {expected:,} bytes, it has {size:,}", hint=_HINT)
+
+
+def _require_moderate(size: int, stored: int, path: Path) -> None:
+    """Raise when an array is made to fill the memory: it is far larger than what is stored of it."""
+    if size > allowance(stored):
+        what = f"{path}: {stored:,} packed bytes should become {size:,}, which no pictures do"
+        raise DataError(what, hint=_HINT)
 
 
 def _pictures(array: Any, name: str, path: Path) -> Pixels:
@@ -251,6 +261,7 @@ def _idx(path: Path, *, dimensions: int) -> Pixels:
             shape = tuple(int.from_bytes(head[at : at + 4], "big") for at in range(4, 4 + 4 * dimensions, 4))
             if head[:4] != bytes((0, 0, 8, dimensions)) or len(head) < 4 + 4 * dimensions or 0 in shape[1:]:
                 raise DataError(f"{path} is no IDX file of {dimensions} dimension(s)", hint=_HINT)
+            _require_moderate(math.prod(shape), path.stat().st_size, path)
             content = file.read(math.prod(shape) + 1)
     if len(content) != math.prod(shape):
         found = f"{len(content):,}" if len(content) < math.prod(shape) else "more"

@@ -91,7 +91,7 @@ class Watch:
     @property
     def marks(self) -> list[str]:
         """What an attack has reached."""
-        found = ["code ran"] if self.trap.mark.exists() else []
+        found = ["code ran"] if list(self.trap.mark.parent.glob(f"{self.trap.mark.name}*")) else []
         found += ["a module was imported"] if self.trap.module in sys.modules else []
         found += ["a server was asked"] if self.asked else []
         return found + (["a file was changed"] if self.trap.secret.read_bytes() != self._secret else [])
@@ -247,6 +247,12 @@ def forgeries(run: Path, target: Path, trap: Trap) -> Iterator[tuple[str, Path]]
     shutil.rmtree(target / "pipeline")
     (target / "pipeline").symlink_to(trap.secret.with_name("pipeline"))
     yield "a link out of the run in the place of pipeline", keep_record(record)
+    for name in ("log.txt", "checkpoints", "plots", "evaluations"):
+        record = anew()
+        shutil.rmtree(target / name, ignore_errors=True)
+        (target / name).unlink(missing_ok=True)
+        (target / name).symlink_to(trap.secret if name == "log.txt" else trap.secret.with_name("pipeline"))
+        yield f"a link out of the run in the place of {name}, which is written", keep_record(record)
 
 
 def pickled_checkpoint(good: Honest, target: Path, trap: Trap) -> Path:
@@ -280,6 +286,8 @@ def export_attacks(good: Honest, target: Path, trap: Trap) -> Iterator[tuple[str
             for operation in ("WriteFile", "PyFunc"):
                 swap_operation(target / "saved_model.pb", source / "saved_model.pb", operation)
                 yield f"a SavedModel with the operation {operation}", vouch(target, "model.json")
+            add_function(target / "saved_model.pb", source / "saved_model.pb", trap.mark)
+            yield "a SavedModel that serves a function of saving", vouch(target, "model.json")
 
 
 def swap_operation(path: Path, source: Path, operation: str) -> None:
@@ -292,6 +300,27 @@ def swap_operation(path: Path, source: Path, operation: str) -> None:
     names = set(meta.object_graph_def.concrete_functions)
     function = next(f for f in meta.graph_def.library.function if f.signature.name in names and f.node_def)
     function.node_def[0].op = operation
+    path.write_bytes(saved.SerializeToString())
+
+
+def add_function(path: Path, source: Path, mark: Path) -> None:
+    """Write a SavedModel that answers with a function which writes a file, and which it does not list."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    def writes(text: Any) -> None:
+        tf.raw_ops.SaveV2(prefix=str(mark), tensor_names=["x"], shape_and_slices=[""], tensors=[tf.constant([1.0])])
+
+    signature = [tf.TensorSpec([None], tf.string, name="text")]
+    saved = SavedModel()
+    saved.ParseFromString(source.read_bytes())
+    meta = saved.meta_graphs[0]
+    added = meta.graph_def.library.function.add()
+    added.CopyFrom(tf.function(writes, input_signature=signature).get_concrete_function().function_def)
+    added.signature.name = "__inference_writes_1"
+    for node in meta.object_graph_def.nodes:
+        if "signature_wrapper" in node.bare_concrete_function.concrete_function_name:
+            node.bare_concrete_function.concrete_function_name = added.signature.name
     path.write_bytes(saved.SerializeToString())
 
 

@@ -2,13 +2,14 @@
 
     python tests/trust/disks.py --only export
 
-Each case below is a command. A first, undisturbed time counts the calls that write below its folder (`faults.py`, by a
-shim that is loaded before the C library, so that those of HDF5 and of TensorFlow's C++ count too); then the command is
-run once for every call (of many writes in a row to one file, for some: `--writes`), which fails: as a full disk (ENOSPC) or a broken one (EIO) does once, or as one that is full
-from then on. Each time the exit code must be 5 and one line must name a file; what stood there must be as it was byte
-by byte, or the new one whole; no temporary file may be left; and the same command again, or `--resume`, must come to
-what the undisturbed one has made, weights bit for bit. A small tmpfs that really is full is one case more, where
-one can be mounted. What the shim does not cover is said in `faults.py`.
+Each case below is a command. A first, undisturbed time counts the calls that write below its folder (`faults.py`, by
+a shim that is loaded before the C library, so that those of HDF5 and of TensorFlow's C++ count too); then the command
+is run once for every call (of many writes in a row to one file, for some: `--writes`), which fails: as a full disk
+(ENOSPC) or a broken one (EIO) does once, or as one that is full from then on. Each time the exit code must be 5 and
+one line must name a file; what stood there must be as it was byte by byte, or the new one whole; no temporary file
+may be left; and the same command again, or `--resume`, must come to what the undisturbed one has made, weights bit
+for bit. A small tmpfs that really is full is one case more, where one can be mounted. What the shim does not cover is
+said in `faults.py`.
 """
 
 from __future__ import annotations

@@ -109,6 +109,12 @@ def configs(trap: Trap) -> Iterator[tuple[str, str, Config]]:
     for dtype in ("S9999999999", "int8,S9999999999", "object"):
         value = {"class_name": "__numpy__", "config": {"value": [1], "dtype": dtype}}
         yield f"an array of the type {dtype}", "", layer("Rescaling", scale=value)
+    writes = f"open({str(trap.mark)!r}, 'w').close()"
+    odd = {"class_name": "__ellipsis__", "module": f"keras.initializers if {writes} else keras.initializers"}
+    yield "code in the place of a module", "", layer("Dropout", rate=0.0, seed={**odd, "config": {}})
+    odd = {"class_name": "Zeros", "module": "keras.initializers"}
+    argument = {f"a=1) if {writes} else dict(b": 1}
+    yield "code in the place of an argument", "", layer("Dropout", rate=0.0, seed={**odd, "config": argument})
     yield "weights beyond any memory", "", layer("Dense", units=10**13)
     yield "an embedding beyond any memory", "", layer("Embedding", input_dim=10**12, output_dim=10**6)
 

@@ -125,12 +125,19 @@ def test_a_saved_model_does_arithmetic_alone(tmp_path: Path, watch: attacks.Watc
 def test_an_export_s_own_code_is_not_run(folder: Path, tmp_path: Path, watch: attacks.Watch) -> None:
     from dlcli.serving.artefacts import Artefact
 
-    attacks.done(call("export", folder / "texts", "--format", "keras", "--out", tmp_path / "good", "-q"))
-    good = attacks.Honest(folder, folder, folder, folder, exports={"keras": tmp_path / "good"})
-    for _, export in attacks.export_attacks(good, tmp_path / "evil", watch.trap):
-        with pytest.raises(ModelError, match="none of the layers that are known"):
+    exports = {format: tmp_path / format for format in ("keras", "savedmodel")}
+    for format, path in exports.items():
+        attacks.done(call("export", folder / "texts", "--format", format, "--out", path, "-q"))
+    good = attacks.Honest(folder, folder, folder, folder, exports=exports)
+    refusals = {
+        "keras": "none of the layers that are known",
+        "Saved": "(operation (WriteFile|PyFunc)|function __inference_writes_1) is none that",
+    }
+    for name, export in attacks.export_attacks(good, tmp_path / "evil", watch.trap):
+        with pytest.raises(ModelError, match=refusals["keras" if "keras" in name else "Saved"]):
             Artefact.open(export)
-    assert Artefact.open(tmp_path / "good").outputs(["good"]).shape == (1, 2)
+    for path in exports.values():
+        assert Artefact.open(path).outputs(["good"]).shape == (1, 2)
 
 
 def test_what_is_harmless_loads_as_before(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import runpy
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, Outcome, call
 
+from dlcli.errors import ModelError
+from dlcli.results.eject.network import _value
 from verbs.helpers import read_csv, write_csv
 
 Command = Callable[..., Outcome]
@@ -134,3 +137,36 @@ def test_a_name_of_quotes_and_code_stays_a_name(small_run: Path, dlcli: Command,
     assert outcome.code == 0, outcome.err
     tree = ast.parse((tmp_path / "train.py").read_text())
     assert not any(isinstance(node, ast.Raise) for node in ast.walk(tree))
+
+
+def test_what_a_record_says_is_no_code(small_run: Path, tmp_path: Path) -> None:
+    """A run from somebody else, whose record was forged."""
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    content = json.loads((run / "run.json").read_text())
+    content["machine"]["processor"]["name"] = 'x"""\nraise SystemExit(7)\n"""\\'
+    (run / "run.json").write_text(json.dumps(content))
+    assert call("eject", run, tmp_path / "train.py").code == 0
+    tree = ast.parse((tmp_path / "train.py").read_text())
+    assert "raise SystemExit(7)" in (ast.get_docstring(tree) or "")
+    assert isinstance(tree.body[1], ast.Import)
+    del content["machine"]["versions"]
+    (run / "run.json").write_text(json.dumps(content))
+    outcome = call("eject", run, tmp_path / "other.py")
+    assert outcome.code == 4 and "does not say its machine ('versions')" in outcome.lines[-1]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"class_name": "get_file", "module": "keras.utils", "config": {}},
+        {"class_name": "Zeros", "module": "keras.initializers or exit()", "config": {}},
+        {"class_name": "Zeros", "module": "keras.initializers", "config": {"a=exit()": 1}},
+        {"class_name": "Zeros", "module": "keras.initializers", "config": {"lambda": 1}},
+        {"class_name": "exit()", "module": None, "config": {}},
+        {"class_name": "function", "module": "builtins", "config": "mine>exit"},
+    ],
+)
+def test_a_setting_that_was_forged_is_not_written(setting: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="the model has a setting that no layer has"):
+        _value(setting)

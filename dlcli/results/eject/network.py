@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dlcli.core.backend import keras
+from dlcli.core.known_layers import KNOWN, OURS
+from dlcli.errors import ModelError
 from dlcli.results.eject.plain import is_plain, plain_lines
 from dlcli.results.eject.source import source_of
 
@@ -162,13 +164,13 @@ def _call(operation: Any, names: Names, given: Mapping[str, str], fixed: Mapping
     named = {key: one for key, one in named.items() if _USUAL_CALL.get(key) != one}
     kind = type(operation).__name__
     if isinstance(operation, keras.Layer):
-        inner = ", ".join(passed + [f"{key}={one}" for key, one in named.items()])
+        inner = ", ".join(passed + [f"{_keyword(key)}={one}" for key, one in named.items()])
         return f"{_class_name(operation)}({', '.join(_settings(operation, given, fixed))})({inner})"
     if kind in _OPERATORS and len(passed) == 2:
         return f"{passed[0]} {_OPERATORS[kind]} {passed[1]}"
     function = f"ops.{re.sub(r'(?<!^)(?=[A-Z])', '_', kind).lower()}"
-    settings = [f"{key}={_value(one)}" for key, one in operation.get_config().items() if key not in _SILENT]
-    return f"{function}({', '.join([*passed, *(f'{key}={one}' for key, one in named.items()), *settings])})"
+    settings = [f"{_keyword(key)}={_value(one)}" for key, one in operation.get_config().items() if key not in _SILENT]
+    return f"{function}({', '.join([*passed, *(f'{_keyword(key)}={one}' for key, one in named.items()), *settings])})"
 
 
 def _argument(one: Any, names: Names) -> str:
@@ -192,7 +194,7 @@ def _settings(layer: Any, given: Mapping[str, str], fixed: Mapping[type, Mapping
         required = required and default is inspect.Parameter.empty and name in defaults
         if name in _SILENT or name in fixed.get(type(layer), ()) or _is_usual(name, value, default, config):
             continue
-        yield _value(value) if required else f"{name}={_value(value)}"
+        yield _value(value) if required else f"{_keyword(name)}={_value(value)}"
     for key, source in given.items():
         layer_name, _, argument = key.partition(".")
         if layer_name == layer.name:
@@ -242,15 +244,33 @@ def _policy(value: Any) -> str:
     return str(value["config"]["name"]) if isinstance(value, dict) else str(value)
 
 
+def _keyword(name: str) -> str:
+    """Return the name of an argument; a config can be forged, and what is written here is run."""
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise _odd(name)
+    return name
+
+
+def _odd(name: str) -> ModelError:
+    return ModelError(f"the model has a setting that no layer has: {name!r}", hint="Train it anew")
+
+
 def _value(value: Any) -> str:
     """Return the source of a setting."""
     if isinstance(value, dict) and "class_name" in value:
         config = value.get("config", {})
         if not str(value.get("module") or "").startswith("keras"):
             # A registered function or class: `dlcli>penalized_tanh`.
-            return str(config if isinstance(config, str) else value["class_name"]).rpartition(">")[2]
+            name = str(config if isinstance(config, str) else value["class_name"]).rpartition(">")[2]
+            if name not in OURS:
+                raise _odd(name)
+            return name
+        if value["class_name"] not in KNOWN.get(value["module"], ()) or not isinstance(config, dict):
+            raise _odd(value["class_name"])
         settings = ", ".join(
-            f"{key}={_value(one)}" for key, one in config.items() if one is not None and key not in ("name", "dtype")
+            f"{_keyword(key)}={_value(one)}"
+            for key, one in config.items()
+            if one is not None and key not in ("name", "dtype")
         )
         return f"{value['module'].removeprefix('keras.')}.{value['class_name']}({settings})"
     if isinstance(value, (list, tuple)):

@@ -18,7 +18,7 @@ from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import KERAS_OPTIMIZERS, OWN_SETTINGS
 from dlcli.core.run import RunRecord
 from dlcli.core.weights import hash_of_weights
-from dlcli.errors import printable
+from dlcli.errors import ModelError, printable
 from dlcli.results.eject import pictures, texts
 from dlcli.results.eject.source import source_of
 from dlcli.serving.predictor import Predictor
@@ -100,11 +100,14 @@ def _tidy(source: str) -> str:
 
 
 def _machine(record: RunRecord) -> str:
-    machine, versions = record.machine, record.machine["versions"]
-    return (
-        f"{machine['processor']['name']}, {machine['threads']} threads, TensorFlow {versions['tensorflow']}, "
-        f"Keras {versions['keras']}, NumPy {versions['numpy']}"
-    )
+    try:
+        machine, versions = record.machine, record.machine["versions"]
+        return (
+            f"{machine['processor']['name']}, {machine['threads']} threads, TensorFlow {versions['tensorflow']}, "
+            f"Keras {versions['keras']}, NumPy {versions['numpy']}"
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"the record of the run does not say its machine ({error})", hint="Train it anew") from None
 
 
 def _left_out(config: Any) -> list[str]:
