@@ -40,11 +40,13 @@ class _ReaderGone(Exception):
 
 @contextlib.contextmanager
 def _without_click() -> Iterator[None]:
-    """Let Ctrl-C pass Click by."""
+    """Let Ctrl-C pass Click by, and a reader of the help who went away."""
     try:
         yield
     except KeyboardInterrupt:
         raise _Interrupted from None
+    except BrokenPipeError:
+        raise _ReaderGone from None
 
 
 class Verbs(click.Group):
@@ -95,18 +97,27 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     Args:
         arguments: what follows `dlcli`; the process's own when None.
     """
+    _open_closed_streams()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     with contextlib.suppress(ValueError):  # Not in the main thread: somebody else handles signals.
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _raise)
     code = guarded(arguments, debug=debug)
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     if "tensorflow" in sys.modules or code > 128:
         # All is written; to take TensorFlow apart piece by piece would cost up to a second. After Ctrl-C Python
         # may want to end by the signal, although nothing of it is left.
         os._exit(code)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Let what the shell has closed (`>&-`) be empty, and swallow what is written."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def guarded(arguments: list[str] | None, *, debug: bool) -> int:
@@ -175,11 +186,14 @@ def _execute(
             sys.stdout.flush()
         except BrokenPipeError:
             raise _ReaderGone from None
+        except OSError as error:
+            raise from_os_error(error, "stdout") from error
     result.check()
 
 
 def _report(message: str, code: int) -> int:
-    print(f"dlcli: {printable(' '.join(message.split()))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # Nobody may be there to read it; the exit code says it too.
+        print(f"dlcli: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return code
 
 

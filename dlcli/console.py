@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO, cast
@@ -71,7 +72,8 @@ class Console:
 
     def _line(self, text: str) -> None:
         self.close()
-        print(printable(text), file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # What is told on the way is no part of the work.
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 class _Terminal:

@@ -33,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.progress import Progress
 from dlcli.datasets import DataSet, is_reference, referred
-from dlcli.errors import DlcliError, UsageError, nearest
+from dlcli.errors import DlcliError, UsageError, from_os_error, nearest
 from dlcli.options import by_field, check_settings, flag, make_config, require_known
 from dlcli.resources import resource
 from dlcli.verbs import find_verb
@@ -98,11 +98,13 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Recipe:
         UsageError: a wrong key, an unknown verb or setting, or a reference to what is not there.
     """
     try:
-        recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
+        recipe = Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise from_os_error(error, path) from error
     except ValidationError as error:
         raise _bad_structure(path, error) from None
+    except (ValueError, RecursionError) as error:  # Of TOML, of UTF-8, of what is nested too deep, of long numbers.
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
     for change in changes:
         _change(recipe, change)
     _check(recipe, path)
@@ -233,7 +235,7 @@ def _change(recipe: Recipe, change: str) -> None:
         raise UsageError(f"--set: expected step.setting=value, got {change!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     step_name, dot, setting = key.partition(".")
     if not dot:
@@ -250,8 +252,12 @@ def _change(recipe: Recipe, change: str) -> None:
 def _check(recipe: Recipe, path: Path) -> None:
     """Find wrong verbs, settings and references before the first step runs."""
     known = set(recipe.shared)
+    if used := next(_references(recipe.shared), None):
+        raise UsageError(f"{path}: a shared value refers to ${{{used}}}", hint="Write what it stands for")
     for step in recipe.steps:
         with _naming(f"{path}, step {step.name!r}"):
+            if step.use == "run":
+                raise UsageError("a recipe runs no recipes", hint="Write their steps here, or run them one by one")
             if step.name in known:
                 raise UsageError("another step or shared value has the same name")
             action = find_verb(step.use).load()

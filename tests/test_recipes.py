@@ -193,3 +193,25 @@ def test_fill(value: Any, filled: Any) -> None:
 def test_fill_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"\$\{train\.rnu\} is not known here\. Did you mean 'train\.run'\?"):
         recipes.fill("${train.rnu}", {"train.run": "o"})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("x = " + "[" * 100_000, "is not valid TOML"),
+        ("x = " + "1" * 5_000, "is not valid TOML"),
+        ('title = "t"\n[[steps]]\nname = "s"\nuse = "run"\nwith = {recipe = "r.toml"}', "a recipe runs no recipes"),
+        ('title = "t"\nshared.a = "${a}"\n[[steps]]\nname = "s"\nuse = "doctor"', "a shared value refers to ${a}"),
+    ],
+)
+def test_recipes_that_would_never_end_or_be_read(dlcli: Command, content: str, words: str) -> None:
+    Path("r.toml").write_text(content)
+    for line in (("run", "r.toml"), ("run", "r.toml", "--dry-run")):
+        outcome = dlcli(*line)
+        assert (outcome.code, outcome.out, len(outcome.lines)) == (2, "", 1)
+        assert words in outcome.err
+
+
+def test_a_byte_order_mark_before_a_recipe(dlcli: Command) -> None:
+    Path("r.toml").write_text('\ufefftitle = "t"\n[[steps]]\nname = "s"\nuse = "doctor"\n')
+    assert dlcli("run", "r.toml", "--dry-run").code == 0

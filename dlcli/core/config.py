@@ -82,7 +82,7 @@ Group = TypeVar("Group", bound="Config")
 class Config(BaseModel):
     """What all configs are: frozen, and strict about unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     section: ClassVar[str] = "Settings"
     """Under which title the help lists the fields that a group defines."""

@@ -52,6 +52,8 @@ def commit(temporary: Path, path: Path, *, flush_each: bool = True) -> None:
     Raises:
         SurroundingsError: the disk is full or not writable; `path` is as it was, or the new one whole.
     """
+    if path.is_dir() and not temporary.is_dir():
+        raise SurroundingsError(f"{path} is a folder, expected a file", hint="Move it away")
     try:
         if flush_each or not hasattr(os, "sync"):
             _flush(temporary)
@@ -174,7 +176,9 @@ def require_writable_parent(path: Path, *, keep: bool = True, option: str = "--o
         ) from error
 
 
-def require_free_file(path: Path, *, option: str, endings: Collection[str], force: bool) -> None:
+def require_free_file(
+    path: Path, *, option: str, endings: Collection[str], force: bool, read: Iterable[Path] = ()
+) -> None:
     """Find out before any work whether a file can be made.
 
     Args:
@@ -182,15 +186,22 @@ def require_free_file(path: Path, *, option: str, endings: Collection[str], forc
         option: which names it.
         endings: one of which it must have, such as `.csv`; none for any.
         force: whether a file that stands there may be replaced.
+        read: what the command reads, and what nothing may replace.
 
     Raises:
-        UsageError: it has another ending.
-        SurroundingsError: it is there already, is a folder, or cannot be made.
+        UsageError: it has another ending, or is one of those that are read.
+        SurroundingsError: it is there already, is a folder or a device, or cannot be made.
     """
     if endings and path.suffix.lower() not in endings:
         raise UsageError(f"{option}: expected a file ending in {', '.join(endings)}, got {path}")
     if path.is_dir():
         raise SurroundingsError(f"{path} is a folder, expected a file", hint=f"Choose another {option}")
+    if path.exists() and not path.is_file():
+        raise SurroundingsError(
+            f"{path} is a device, a pipe or a socket, expected a file", hint=f"Choose another {option}"
+        )
+    if path.exists() and any(one.exists() and path.samefile(one) for one in read):
+        raise UsageError(f"{path} is what is read: it would be lost", hint=f"Name another {option}")
     if path.exists() and not force:
         raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
     require_writable_parent(path, option=option)

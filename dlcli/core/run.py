@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from dlcli.core.files import beside, exchange, hashes, jsonl, replacing, require_writable_parent, write_text
 from dlcli.core.lines import SKIPPED
@@ -40,10 +40,23 @@ PLOTS = "plots"
 TENSORBOARD = "tensorboard"
 LOG = "log.txt"
 _LOCK = ".lock"
+# The settings of a verb are some kilobytes.
+_LARGEST_RECORD = 16 * 2**20
 # What a finished run vouches for with hashes.
 HASHED = (MODEL, PIPELINE, HISTORY, METRICS, VALIDATION)
 
 Status = Literal["running", "interrupted", "finished"]
+
+
+class _Recorded(dict[str, Any]):
+    """A part of a record: what should be in it and is not is damage, and no bug."""
+
+    def __missing__(self, key: str) -> Any:
+        raise ModelError(f"the {RECORD} of the run is damaged or from a newer dlcli: it has no {key!r}", hint=_ANEW)
+
+
+_ANEW = "Train it anew"
+Recorded = Annotated[dict[str, Any], AfterValidator(_Recorded)]
 
 
 class RunRecord(BaseModel):
@@ -55,15 +68,15 @@ class RunRecord(BaseModel):
     status: Status = "running"
     verb: str = Field(pattern="^[a-z][a-z-]*$")
     domain: str
-    config: dict[str, Any]
+    config: Recorded
     argv: list[str] = []
     pid: int = 0
     seed: int = 0
     labels: list[str] = []
-    data: dict[str, Any] = {}
-    machine: dict[str, Any] = {}
+    data: Recorded = {}
+    machine: Recorded = {}
     device: str = ""
-    model: dict[str, Any] = {}
+    model: Recorded = {}
     scores: dict[str, int | float | None] = {}
     problem: str = ""
     started: str = ""
@@ -99,16 +112,34 @@ def read_record(path: Path) -> RunRecord:
     if not path.exists():
         problem = f"{path} is no run" if str(path).startswith("base:") else f"{path} does not exist"
         raise UsageError(problem, hint="Expected the directory of a run")
-    try:
-        record = RunRecord.model_validate_json((path / RECORD).read_bytes())
-    except OSError:
-        raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Expected the directory of a run") from None
-    except ValidationError as error:
-        raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.errors()[0]['msg']})") from None
     require_inside(path)
+    file = path / RECORD
+    try:
+        if not file.is_file():
+            raise ModelError(f"{path} is not a run: it has no {RECORD}", hint="Expected the directory of a run")
+        if file.stat().st_size > _LARGEST_RECORD:
+            raise ModelError(f"{file} is damaged: it is too large", hint=_ANEW)
+        record = RunRecord.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise from_os_error(error, file) from error
+    except ValidationError as error:
+        raise damaged_record(path, error) from None
     if record.status == "running" and not is_held(path / _LOCK):
         record.status = "interrupted"
     return record
+
+
+def damaged_record(path: Path, error: ValidationError) -> ModelError:
+    """Return what is wrong with the record of a run."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    what = f"{where}: {first['msg']}" if where else first["msg"]
+    return ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({what})", hint=_ANEW)
+
+
+def files_of(path: Path, record: RunRecord) -> list[Path]:
+    """Return the files that a run consists of."""
+    return [path / name for name in (RECORD, *record.hashes)]
 
 
 def read_idle(path: Path) -> RunRecord:

@@ -237,7 +237,7 @@ class TextModelConfig(LayerConfig):
         "transformer's hidden layer; without it the model's own.",
         ge=1,
     )
-    layers: int | None = option(None, "Recurrent or transformer layers, one on the other (1).", ge=1)
+    layers: int | None = option(None, "Recurrent or transformer layers, one on the other (1).", ge=1, le=100)
     kernel_sizes: Counts = option(
         (),
         "Widths of the convolution in words, such as 3,4,5, side by side (Kim 2014); cnn-lstm takes one.",

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from dlcli.core.config import option
 from dlcli.core.progress import Progress
-from dlcli.errors import DataError, UsageError
+from dlcli.errors import DataError
 from dlcli.resources import resolve_input
 from dlcli.text.config import CleaningConfig, SkipRowsConfig, TextColumnConfig, TextDataConfig
 from dlcli.verbs import Action
@@ -106,9 +106,7 @@ def clean(config: CleanConfig, progress: Progress) -> CleanResult:
     from dlcli.core.tables import TABLES
 
     source = resolve_input(config.data)
-    if config.out.exists() and source.exists() and config.out.samefile(source):
-        raise UsageError(f"{config.out} is DATA itself: the texts as they were would be lost", hint="Name another OUT")
-    require_free_file(config.out, option="OUT", endings=TABLES, force=config.force)
+    require_free_file(config.out, option="OUT", endings=TABLES, force=config.force, read=[source])
     skipped_list = config.out.with_name(f"{config.out.stem}.{SKIPPED}")
     records: list[dict[str, Any]] = []
     skip = None

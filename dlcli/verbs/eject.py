@@ -10,7 +10,8 @@ from pathlib import Path
 from dlcli.core.config import Config, option
 from dlcli.core.progress import Progress
 from dlcli.errors import ModelError, UsageError
-from dlcli.verbs import Action, find_verb
+from dlcli.verbs import Action
+from dlcli.verbs.shared.recorded import action_of, settings_of
 from dlcli.verbs.shared.result import Result, facts
 
 _ENDINGS = (".py",)
@@ -65,7 +66,7 @@ def eject(config: EjectConfig, progress: Progress) -> EjectResult:
 
     require_free_file(config.script, option="SCRIPT", endings=_ENDINGS, force=config.force)
     record = open_finished(config.run)
-    verb = find_verb(record.verb).load()
+    verb = action_of(record, config.run)
     if verb.task is None:
         raise UsageError(
             f"{config.run} is a run of {record.verb}, which trains nothing",
@@ -74,7 +75,7 @@ def eject(config: EjectConfig, progress: Progress) -> EjectResult:
     progress.begin("loading the run")
     from dlcli.results.eject.script import write_script
 
-    found = write_script(config.run, verb.config.model_validate(record.config), name=config.script.name)
+    found = write_script(config.run, settings_of(record, config.run), name=config.script.name)
     if config.verify:
         progress.begin("running the script")
         _require_same(found.source, config.script.name)

@@ -221,7 +221,7 @@ def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> N
     """Refuse, before any work, settings that do not go with the run or the data."""
     from dlcli.core.files import require_free_file
     from dlcli.core.metric_names import NEEDS_PROBABILITIES
-    from dlcli.core.run import read_record
+    from dlcli.core.run import files_of, read_record
     from dlcli.results.answers import require_same_labels
 
     if not record.probabilistic:
@@ -236,7 +236,8 @@ def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> N
     if config.better_than is not None:
         require_same_labels(config.run, record.labels, config.better_than, read_record(config.better_than).labels)
     if config.save_predictions is not None:
-        require_free_file(config.save_predictions, option="--save-predictions", endings=FORMATS, force=config.force)
+        out, read = config.save_predictions, [data, *files_of(config.run, record)]
+        require_free_file(out, option="--save-predictions", endings=FORMATS, force=config.force, read=read)
 
 
 def _chosen_threshold(config: EvaluateConfig, record: RunRecord) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from dlcli.core.progress import Progress
 from dlcli.core.training_config import DENSE_LR, Schedule, TrainingConfig
 from dlcli.verbs import Action
 from dlcli.verbs.shared.labelled_pictures import LabelledPicturesConfig, keep_given, read_labelled
+from dlcli.verbs.shared.recorded import settings_of
 from dlcli.verbs.shared.training import Task, train
 from dlcli.verbs.shared.training_result import TrainingResult
 from dlcli.vision.augmentation.config import AugmentationConfig
@@ -107,7 +108,7 @@ def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
 
     assert config.resume is not None
     result = train(_TASK, config, progress)
-    settings = FinetuneConfig.model_validate(read_record(config.resume).config)
+    settings = settings_of(read_record(config.resume), config.resume)
     if settings.then_unfreeze is None:
         return result
     first = config.resume.resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +140,23 @@ def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
     return InspectResult(
         run=config.run,
         history=read_history(config.run),
-        evaluations=[json.loads(file.read_text(encoding="utf-8")) for file in evaluations],
+        evaluations=list(_read(evaluations, progress)),
         **record.model_dump(include=set(InspectResult.model_fields) & set(type(record).model_fields) - {"schema_"}),
         **inside,
         asked={"visualise": config.visualise, "top_activating": config.top_activating},
     )
+
+
+def _read(files: list[Path], progress: Progress) -> Iterator[dict[str, Any]]:
+    """Yield evaluations; they are no part of what the run vouches for, so that a damaged one is left out."""
+    for file in files:
+        try:
+            found = json.loads(file.read_bytes())
+            if not isinstance(found, dict) or not {"data", "accuracy", "loss", "n"} <= found.keys():
+                raise ValueError("it is no evaluation")
+            yield found
+        except (OSError, ValueError, RecursionError) as error:
+            progress.warn(f"{file} is left out: {error}")
 
 
 ACTION = Action(

@@ -12,8 +12,9 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.errors import DlcliError
 from dlcli.resources import resolve_input
-from dlcli.verbs import Action, find_verb
+from dlcli.verbs import Action
 from dlcli.verbs.shared.judging import IntervalConfig
+from dlcli.verbs.shared.recorded import action_of
 from dlcli.verbs.shared.result import Result, facts
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
@@ -120,7 +121,7 @@ def report(config: ReportConfig, progress: Progress) -> ReportResult:
         record,
         stream=stream,
         skipped=skipped,
-        defaults=_defaults(record),
+        defaults=_defaults(record, config.run),
         resamples=config.bootstrap,
         seed=config.seed,
         progress=progress,
@@ -192,9 +193,9 @@ def _explanations(found: Report, answerer: Any, progress: Progress) -> tuple[Seq
     return [fragment(one, longest=_MOST_CHARACTERS) for one in explained], ""
 
 
-def _defaults(record: RunRecord) -> dict[str, Any]:
+def _defaults(record: RunRecord, path: Path) -> dict[str, Any]:
     """Return the settings that a run's verb takes by itself for its model and its number of items."""
-    config = find_verb(record.verb).load().config
+    config = action_of(record, path).config
     chosen = {name: record.config[name] for name in ("data", "model", "base", "runs") if record.config.get(name)}
     try:
         made = config.model_validate(chosen)

@@ -42,7 +42,6 @@ EXPLODING = {
     "cnn of pictures, learning rate 1e10": PICTURES + "--model cnn --filters 4,4 --optimizer sgd --lr 1e10",
     "resnet, learning rate 1e20": PICTURES + "--model resnet --filters 4,4 --optimizer sgd --lr 1e20",
     "finetune, learning rate 1e38": f"finetune {SHAPES} --base shipped --epochs 3 --optimizer sgd --lr 1e38",
-    "infinite learning rate": TEXT + "--lr inf",
 }
 MEMORY = f"train-image {SHAPES} --device cpu --epochs 1 --image-size 512 --model resnet --filters 32,64 --batch-size "
 # Bytes that the process may have, where a step of all 162 pictures takes several times as many.
@@ -116,6 +115,7 @@ def bad_numbers(folder: Path) -> list[Found]:
         "infinity in a file of word vectors": (SEQUENCES + f"--model cnn --vectors {folder / 'vectors.txt'}", 3),
         "NaN as the weight of a class": (TEXT + "--class-weight pos=nan", 2),
         "NaN as the learning rate": (TEXT + "--lr nan", 2),
+        "infinity as the learning rate": (TEXT + "--lr inf", 2),
     }
     found = []
     for number, (case, (line, code)) in enumerate(cases.items()):

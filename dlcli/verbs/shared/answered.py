@@ -142,7 +142,9 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
     # A test may put text in the place of stdin, which has no bytes below it.
     stream = io.TextIOWrapper(sys.stdin.buffer, encoding=encoding) if hasattr(sys.stdin, "buffer") else sys.stdin
     try:
-        for line in stream:
+        for number, line in enumerate(stream, start=1):
+            if "\0" in line:
+                raise DataError(f"stdin, line {number}: a NUL character", hint="Give one text a line, as plain text")
             yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         found = f"stdin: 0x{error.object[error.start]:02x} is not {encoding}"

@@ -35,9 +35,10 @@ def _numbers(value: Any) -> Any:
         ends = [end.strip() for end in part.split("-")]
         if len(ends) > 2 or not all(end.isdecimal() for end in ends) or int(ends[0]) > int(ends[-1]):
             raise ValueError(f"expected numbers such as 0-15,20, got {value!r}")
-        found += range(int(ends[0]), int(ends[-1]) + 1)
-        if len(found) > _MOST_FILTERS:
+        some = range(int(ends[0]), int(ends[-1]) + 1)
+        if len(found) + some.stop - some.start > _MOST_FILTERS:
             raise ValueError(f"expected at most {_MOST_FILTERS} filters, got {value!r}")
+        found += some
     return tuple(dict.fromkeys(found))
 
 

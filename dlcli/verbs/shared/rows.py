@@ -116,9 +116,9 @@ def write_rows(rows: Iterable[dict[str, Any]], stream: TextIO, form: str, *, esc
             delimiter = "\t" if form == "tsv" else ","
             writer = csv.DictWriter(_LineFeeds(stream), fieldnames=list(row), delimiter=delimiter)
             writer.writerow({name: _escaped(name) for name in row} if escape else {name: name for name in row})
-        if row.keys() - set(writer.fieldnames):
+        if more := sorted(row.keys() - set(writer.fieldnames)):
             raise DataError(
-                f"row {count} has columns that the first one lacks: {', '.join(row.keys() - set(writer.fieldnames))}",
+                f"row {count} has columns that the first one lacks: {', '.join(more)}",
                 hint="CSV has the same columns in every row: write .jsonl instead",
             )
         writer.writerow({name: _escaped(cell) for name, cell in row.items()} if escape else row)

@@ -14,7 +14,7 @@ from dlcli.core.config import Config, RunConfig, flag
 from dlcli.core.progress import Progress
 from dlcli.errors import DataError, DiskFullError, Terminated, UsageError
 from dlcli.resources import resolve_input
-from dlcli.verbs import find_verb
+from dlcli.verbs.shared.recorded import action_of, settings_of
 from dlcli.verbs.shared.training_result import TrainingResult, result_of
 from dlcli.verbs.shared.trials import Trial, find_lr, rehearse, require_range_test_folder
 
@@ -108,7 +108,7 @@ def train_again(path: Path, record: RunRecord, out: Path, progress: Progress) ->
     """
     from dlcli.core.run import create, require_same_origin
 
-    task = find_verb(record.verb).load().task
+    task = action_of(record, path).task
     if task is None:
         raise UsageError(
             f"{path} is a run of {record.verb}, which trains nothing",
@@ -119,7 +119,7 @@ def train_again(path: Path, record: RunRecord, out: Path, progress: Progress) ->
         require_same_origin(path, record, fresh, progress)
         return create(out, fresh, force=False)
 
-    _train(task, task.config.model_validate(record.config), open_run, progress, resumable=False)
+    _train(task, settings_of(record, path), open_run, progress, resumable=False)
 
 
 def _recorded(task: Task, record: RunRecord, given: Any, path: Path) -> Any:
@@ -129,7 +129,7 @@ def _recorded(task: Task, record: RunRecord, given: Any, path: Path) -> Any:
         raise UsageError(
             f"{path} is a run of {record.verb}", hint=other if record.resumable else "It has no training to go on with"
         )
-    config = task.config.model_validate(record.config)
+    config = settings_of(record, path)
     before, now = _settings(config), _settings(given)
     changed = [
         f"{'DATA' if name == 'data' else flag(name)} (the run has {before[name]!r}, got {now[name]!r})"
@@ -159,7 +159,7 @@ def _inherit(task: Task, config: Any) -> Any:
         )
     if record.verb != task.verb:
         raise UsageError(f"--from: {config.from_} is a run of {record.verb}, expected one of {task.verb}")
-    theirs = task.config.model_validate(record.config)
+    theirs = settings_of(record, config.from_)
     taken = {name: getattr(theirs, name) for group in task.inherited for name in group.model_fields}
     shown, given = theirs.model_dump(mode="json"), config.model_dump(mode="json")
     for name in sorted(config.model_fields_set & taken.keys()):
