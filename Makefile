@@ -44,7 +44,7 @@ bench-quick: $(VENV)/.dev  ## The same, one run of each and the slow peer cut sh
 trust: $(VENV)/.dev  ## Try to break every promise of docs/trust.md, and write the figures into it (hours)
 	for script in $(TRUST); do $(BIN)/python tests/trust/$$script.py --write || exit 1; done
 
-TRUST := kill stop disks together bad_data mutate million attacks finite repeat supply soak
+TRUST := kill stop disks together bad_data mutate million attacks finite repeat supply soak reverts
 
 sbom: $(VENV)/.dev  ## Write dist/sbom.json, a software bill of materials of the pinned packages
 	$(BIN)/python tests/trust/supply.py

@@ -328,7 +328,7 @@ def test_resume_from_a_damaged_checkpoint(dlcli: Command, stopped: Path, name: s
 
 
 def test_a_loss_that_is_no_number_from_the_start(dlcli: Command, tiny: Path) -> None:
-    outcome = dlcli("train-text", tiny, "--out", "o", "--lr", "inf", "--batch-size", "512")
+    outcome = dlcli("train-text", tiny, "--out", "o", "--lr", "3e38", "--l2", "1e10", "--batch-size", "512")
     check(outcome, 6, "the validation loss is not a finite number in epoch 1", "--lr")
     assert record(Path("o"))["status"] == "interrupted"
     assert not Path("o/model.keras").exists()

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,7 @@ def measure(job: Job) -> Measured:
         )
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
+            last = re.sub(r"^dlcli\.errors\.\w+: ", "", last)
             raise ModelError(f"{job.path} cannot be measured: {last}")
         return Measured(**json.loads(answer.read_text(encoding="utf-8")))
 

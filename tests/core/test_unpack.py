@@ -157,3 +157,22 @@ def test_what_stops_the_unpacking_leaves_the_old_folder(
     with pytest.raises((SurroundingsError, KeyboardInterrupt)):
         unpack(path, tmp_path / "set", progress=Silent())
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == ["a.tar.gz", "set", "set/old"]
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+def test_an_archive_that_is_made_to_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    monkeypatch.setattr(unpacking, "_SMALL", 10_000)
+    path, zeros = tmp_path / f"a.{ending}", bytes(1_000_000)
+    if ending == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+            opened.writestr("zeros", zeros)
+    else:
+        info = tarfile.TarInfo("zeros")
+        info.size = len(zeros)
+        with tarfile.open(path, "w:gz") as tar:
+            tar.addfile(info, io.BytesIO(zeros))
+    with pytest.raises(ArchiveError, match="expands to far more than its size; nothing was unpacked"):
+        unpack(path, tmp_path / "a", progress=Silent())
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    monkeypatch.setattr(unpacking, "_SMALL", len(zeros))
+    assert unpack(path, tmp_path / "a", progress=Silent()) == 1

@@ -144,6 +144,42 @@ REVERTS = {
         without="False and",
         tests="trust/test_output.py",
     ),
+    "What is packed does not expand beyond a bound": Revert(
+        file="core/unpack.py",
+        protection="    return max(_SMALL, _EXPANSION * stored)",
+        without="    return 2**60",
+        tests="core/test_unpack.py vision/test_read.py",
+    ),
+    "No link leads out of a run": Revert(
+        file="core/vouched.py",
+        protection="            if entry.is_symlink() and not entry.resolve().is_relative_to(inside):",
+        without="            if False:",
+        tests="trust/test_attacks.py -k vouches",
+    ),
+    "A SavedModel serves the functions that it lists": Revert(
+        file="serving/saved_models.py",
+        protection="    if unknown := set(_named(meta.object_graph_def.nodes)) - exposed:",
+        without="    if unknown := set():",
+        tests="trust/test_attacks.py -k export",
+    ),
+    "What a record says is no code of an ejected script": Revert(
+        file="results/eject/templates/script.py.jinja",
+        protection="{{ machine|in_docstring }}",
+        without="{{ machine }}",
+        tests="verbs/test_eject.py -k code",
+    ),
+    "What a config says is no code of an ejected script": Revert(
+        file="results/eject/network.py",
+        protection="    if not name.isidentifier() or keyword.iskeyword(name):",
+        without="    if False:",
+        tests="verbs/test_eject.py -k forged",
+    ),
+    "No output replaces what is read": Revert(
+        file="core/files.py",
+        protection="    if path.exists() and any(one.exists() and path.samefile(one) for one in read):",
+        without="    if False:",
+        tests="verbs/test_clean.py verbs/test_damaged_records.py",
+    ),
     "Names do not steer the terminal": Revert(
         file="errors.py",
         protection='    return _CONTROL.sub("\\N{REPLACEMENT CHARACTER}", text)',

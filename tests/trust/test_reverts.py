@@ -15,7 +15,8 @@ def test_the_protection_stands_once_in_the_code(what: str) -> None:
     source = (ROOT / "dlcli" / revert.file).read_text(encoding="utf-8")
     reverted = without(revert, source)
     assert reverted != source
-    ast.parse(reverted)
+    if revert.file.endswith(".py"):
+        ast.parse(reverted)
     assert all((ROOT / "tests" / test).exists() for test in revert.tests.partition(" -k ")[0].split())
 
 

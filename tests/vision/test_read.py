@@ -207,6 +207,16 @@ class TestArchives:
     def items(path: Path, part: str = "train") -> list[tuple[str, str]]:
         return [(found.item, found.label) for found in strict(scan_labelled(path, CONFIG, part=part))]
 
+    def test_an_array_that_is_made_to_fill_the_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dlcli.core.unpack._SMALL", 10_000)
+        zeros = np.zeros((100, 100, 100), np.uint8)
+        np.savez_compressed(tmp_path / "x.npz", x=zeros, y=np.arange(100))
+        assert "packed bytes should become 1,000,128, which no pictures do" in self.bad(tmp_path / "x.npz")
+        put(tmp_path, "train-images-idx3-ubyte.gz", data=gzip.compress(idx(zeros)))
+        put(tmp_path, "train-labels-idx1-ubyte.gz", data=gzip.compress(idx(np.arange(100, dtype=np.uint8))))
+        (tmp_path / "x.npz").unlink()
+        assert "packed bytes should become 1,000,000, which no pictures do" in self.bad(tmp_path)
+
     def test_npz_as_keras_has_it(self, tmp_path: Path) -> None:
         colors = np.random.default_rng(4).integers(0, 256, (2, 4, 6, 3), np.uint8)
         path = tmp_path / "c.npz"
