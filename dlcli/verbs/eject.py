@@ -76,6 +76,9 @@ def eject(config: EjectConfig, progress: Progress) -> EjectResult:
     from dlcli.results.eject.script import write_script
 
     found = write_script(config.run, settings_of(record, config.run), name=config.script.name)
+    if config.verify and found.left_out:
+        what = f"--verify: the weights will differ, as the script leaves out {'; '.join(found.left_out)}"
+        raise UsageError(what, hint="Leave --verify out")
     if config.verify:
         progress.begin("running the script")
         _require_same(found.source, config.script.name)

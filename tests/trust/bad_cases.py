@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from vision.pictures import bomb_png, encode, picture
 
 HEADER = "text,label\n"
@@ -328,6 +331,16 @@ def _rows(*rows: str) -> Callable[[], None]:
     return make
 
 
+def _bomb() -> None:
+    """Write an archive whose array says that it has a hundred billion pixels."""
+    header = io.BytesIO()
+    about = {"shape": (10**5, 10**3, 10**3), "fortran_order": False, "descr": "|u1"}
+    np.lib.format.write_array_header_1_0(header, about)
+    with zipfile.ZipFile("d.npz", "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+        archive.writestr("y.npy", header.getvalue())
+
+
 def _at(name: str, content: bytes) -> Callable[[], None]:
     return _pictures(lambda: write(name, content))
 
@@ -366,6 +379,10 @@ _PICTURES = [
     Case(_P, "nothing there", lambda: None, _I, 2, ("d does not exist",)),
     Case(_P, "a zip archive", lambda: write("d.zip", b"PK"), "train-image d.zip", 2, ("Unpack it first",)),
     Case(_P, "a damaged .npz", lambda: write("d.npz", b"PK\x03\x04"), "train-image d.npz", 3, ("cannot be read",)),
+    Case(
+        *(_P, "an .npz that would fill the memory", _bomb, "train-image d.npz", 3),
+        ("d.npz: ", "packed bytes should become 100,000,000,", "which no pictures do"),
+    ),
     Case(
         *(_P, "a class name that steers a terminal", _at("d/\x1b[31m\x07/1.png", PNG), _I, 3),
         ("d/\ufffd[31m\ufffd: the name of a class must be UTF-8 without control characters",),

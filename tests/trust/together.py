@@ -292,6 +292,9 @@ PAIRS = {
     "train-text --force onto one run": Pair(
         command=training_line("text") + " --force", makes="text", inputs=("tiny.csv", "text")
     ),
+    "ensemble into one run": Pair(
+        command="ensemble text other --weights 1,1 --out out", makes="out", inputs=("text", "other")
+    ),
     "export into one folder": Pair(command="export text --out out", makes="out", inputs=("text",)),
     "evaluate one run": Pair(
         command="evaluate text tiny.csv", makes="text/evaluations", inputs=("text", "tiny.csv"), both=True

@@ -93,6 +93,9 @@ def test_what_the_script_leaves_out_stands_in_its_header(tiny: Path, dlcli: Comm
     head = tiny.with_name("train.py").read_text().split('"""')[1]
     assert "Left out, so the weights will differ:\n- --ema (averaged weights)" in head
     assert "left out     --ema (averaged weights)" in outcome.out
+    outcome = dlcli("eject", "run", "other.py", "--verify")
+    assert outcome.code == 2 and "the script leaves out --ema (averaged weights)" in outcome.lines[-1]
+    assert not tiny.with_name("other.py").exists()
 
 
 def test_what_cannot_be_ejected_is_refused(small_run: Path, dlcli: Command) -> None:
