@@ -435,6 +435,17 @@ def reopen(path: Path, record: RunRecord, progress: Progress) -> Iterator[Run]:
             yield run
 
 
+def tidy(path: Path) -> None:
+    """Remove what a kill behind the commit of a run has left: its checkpoints, as far as the disk lets us.
+
+    Raises:
+        SurroundingsError: another process has the run.
+    """
+    if (path / CHECKPOINTS).exists():
+        with _lock(path):
+            shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
+
+
 def require_same_origin(path: Path, before: RunRecord, record: RunRecord, progress: Progress) -> None:
     """Find out whether what a run began with is still there.
 

@@ -30,6 +30,18 @@ def test_a_training_that_is_killed_in_saves_ends_as_the_uninterrupted_one(
     assert found.places and set(found.places) <= set(kill.SAVES)
 
 
+def test_a_kill_behind_the_commit_leaves_nothing_behind(run: Path, tmp_path: Path) -> None:
+    """The run is finished, and its checkpoints are the last to go."""
+    killed = tmp_path / "killed"
+    shutil.copytree(run, killed)
+    (killed / "checkpoints").mkdir()
+    (killed / "checkpoints" / "epoch-1.npz").touch()
+    assert kill.difference(killed, run) == "left: checkpoints"
+    outcome = call("train-text", "--resume", killed)
+    assert outcome.code == 0 and "is finished already" in outcome.err
+    assert kill.difference(killed, run) == ""
+
+
 def test_a_difference_is_seen(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(run, other)

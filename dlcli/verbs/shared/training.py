@@ -71,7 +71,7 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
     Returns:
         the run and its validation scores; with `find_lr` or `dry_run` what the trial found.
     """
-    from dlcli.core.run import claimed, create, default_path, open_finished, read_idle, reopen, require_free
+    from dlcli.core.run import claimed, create, default_path, open_finished, read_idle, reopen, require_free, tidy
 
     if config.resume is not None:
         if beside := config.model_fields_set & (_NOT_OF_THE_RUN - {"resume"}):
@@ -79,8 +79,10 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
         path, record = config.resume, read_idle(config.resume)
         config = _recorded(task, record, config, path)
         if record.status == "finished":
+            found = result_of(open_finished(path), path)
+            tidy(path)
             progress.note(f"{path} is finished already")
-            return result_of(open_finished(path), path)
+            return found
         return _train(task, config, lambda fresh: reopen(path, fresh, progress), progress)
     config = _inherit(task, config)
     if config.dry_run:
