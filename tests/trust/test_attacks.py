@@ -230,4 +230,4 @@ def test_damaged_files_are_loaded_or_refused(folder: Path, tmp_path: Path, kind:
         try:
             mutants.open_mutant(kind, folder, place, random.Random(f"{kind} {number}"))
         except DlcliError as error:
-            assert error.exit_code in (2, 3, 4, 5) and str(error)
+            assert error.exit_code in (2, 3, 4, 5, 6) and str(error)
