@@ -35,7 +35,7 @@ _OTHER_KINDS = {
     b"\xfe\xff": ("UTF-16", "Save it as UTF-8"),
 }
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_HEADER = re.compile(rb"([0-9]{1,12}) ([0-9]{1,6})")
+_HEADER = re.compile(rb"([0-9]{1,12}) ([0-9]{1,12})")
 _LARGEST = float(np.finfo(np.float32).max)
 # Read at once: many lines, and of a binary file enough to hold a zero.
 _BUFFER = 2**18

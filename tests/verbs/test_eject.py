@@ -156,7 +156,7 @@ def test_what_a_record_says_is_no_code(small_run: Path, tmp_path: Path) -> None:
     del content["machine"]["versions"]
     (run / "run.json").write_text(json.dumps(content))
     outcome = call("eject", run, tmp_path / "other.py")
-    assert outcome.code == 4 and "does not say its machine ('versions')" in outcome.lines[-1]
+    assert outcome.code == 4 and "it has no 'versions'" in outcome.lines[-1]
 
 
 @pytest.mark.parametrize(
