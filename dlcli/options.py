@@ -86,11 +86,12 @@ def make_config(model: type[Any], given: dict[str, Any], *, name: Callable[[str]
     given = by_field(model, given)
     require_known(model, given)
     for field, value in given.items():
-        if value == "" and _is_path(model.model_fields[field].annotation):
-            raise UsageError(f"{name(field)} is empty", hint="Expected a path")
+        is_path = Path in (annotation := model.model_fields[field].annotation, *get_args(annotation))
         for word in value if isinstance(value, tuple) else (value,):
             if isinstance(word, (str, Path)) and not _is_text(str(word)):
                 raise UsageError(f"{name(field)}: {str(word)!r} is not UTF-8, or holds a NUL", hint="Rename it")
+            if is_path and word == "":  # Path("") is the current folder; a variable that is not set is none.
+                raise UsageError(f"{name(field)}: expected a path, got ''")
     try:
         return model(**given)
     except pydantic.ValidationError as error:
@@ -253,19 +254,5 @@ def _click_type(annotation: Any) -> tuple[Any, bool]:
         return _click_type(get_args(annotation)[0])[0], True
     if get_origin(annotation) is Literal:
         return click.Choice(get_args(annotation)), False
-    known = {int: click.INT, float: click.FLOAT, Path: _FilePath(path_type=Path)}
+    known = {int: click.INT, float: click.FLOAT, Path: click.Path()}
     return known.get(annotation, click.STRING), False
-
-
-def _is_path(annotation: Any) -> bool:
-    return Path in (annotation, *get_args(annotation))
-
-
-class _FilePath(click.Path):
-    """A path; that of an empty name is the current folder to Python, and a variable that is not set to a script."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read it."""
-        if value == "":
-            self.fail("expected a path, got ''", param, ctx)
-        return super().convert(value, param, ctx)

@@ -147,7 +147,8 @@ def _require_fitting(config: ExplainConfig, record: RunRecord) -> None:
     for name, ending in (("out", ".png"), ("html", ".html")):
         path = getattr(config, name)
         if path is not None:
-            require_free_file(path, option=flag(name), endings=(ending,), force=config.force)
+            read = config.files_read(record)
+            require_free_file(path, option=flag(name), endings=(ending,), force=config.force, read=read)
 
 
 def _items(config: ExplainConfig, record: RunRecord, progress: Progress) -> list[str]:

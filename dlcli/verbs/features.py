@@ -86,7 +86,8 @@ def features(config: FeaturesConfig, progress: Progress) -> FeaturesResult:
     from dlcli.core.files import replacing, require_free_file
     from dlcli.vision import base_choice
 
-    require_free_file(config.out, option="OUT", endings=(".npz",), force=config.force)
+    read = [resolve_input(config.data)]
+    require_free_file(config.out, option="OUT", endings=(".npz",), force=config.force, read=read)
     base = config.take(BaseConfig)
     choice = base_choice.choose(base)
     items, labels = _read(config, progress)

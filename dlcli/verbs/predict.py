@@ -14,7 +14,6 @@ from dlcli.core.config import option
 from dlcli.core.progress import Progress
 from dlcli.core.tables import TABLES
 from dlcli.errors import DataError, UsageError
-from dlcli.resources import resolve_input
 from dlcli.verbs import Action
 from dlcli.verbs.shared.answered import STDIN, AnsweredConfig
 from dlcli.verbs.shared.result import Result, table
@@ -113,7 +112,6 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         the predictions, as a stream; already written when `out` is given.
     """
     from dlcli.core.files import replacing, require_free_file
-    from dlcli.core.run import files_of
 
     base = config.base()
     if base is not None and config.tta > 1:
@@ -123,8 +121,7 @@ def predict(config: PredictConfig, progress: Progress) -> PredictResult:
         # Without an ending it is as DATA is.
         named = config.format is not None or not config.out.suffix
         endings = () if named else FORMATS
-        read = [] if config.data is None or str(config.data) == STDIN else [resolve_input(config.data)]
-        read += files_of(config.run, record)
+        read = config.files_read(record)
         require_free_file(config.out, option="--out", endings=endings, force=config.force, read=read)
     rows = config.rows(record, progress)
     first = next(rows, None)

@@ -94,16 +94,15 @@ def report(config: ReportConfig, progress: Progress) -> ReportResult:
         config: the settings.
         progress: told of stages.
     """
-    from dlcli.core.files import require_free_file, require_writable_parent, write_text
+    from dlcli.core.files import require_free_file, write_text
     from dlcli.core.lines import Skipped
     from dlcli.core.run import open_finished
 
     record = open_finished(config.run)
     path = config.out or config.run / _NAMES[config.format]
-    if config.out is not None:
-        require_free_file(path, option="--out", endings={Path(_NAMES[config.format]).suffix}, force=config.force)
-    else:
-        require_writable_parent(path)
+    # Its own place in the run is the report's.
+    force = config.force or config.out is None
+    require_free_file(path, option="--out", endings={Path(_NAMES[config.format]).suffix}, force=force)
     config.require_fitting(record)
     stream, skipped = None, Skipped()
     if config.data is not None:

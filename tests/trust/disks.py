@@ -363,7 +363,8 @@ class _Trial:
             if status in ("interrupted", "running"):
                 return
         # When the very last flush fails, the run is whole; its checkpoints go with the next `--resume`.
-        found = {name: value for name, value in meaning(made).items() if not name.startswith("checkpoints/")}
+        kept = "checkpoints/" if self.case.resumes else "/"
+        found = {name: value for name, value in meaning(made).items() if not name.startswith(kept)}
         if found != self.new:
             yield f"neither old nor new: {_difference(found, self.new)}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Outcome
+from conftest import ROOT, Outcome
 
 from verbs.helpers import snapshot
 
@@ -97,11 +97,13 @@ def test_an_evaluation_that_is_damaged_is_left_out(dlcli: Command, mine: Path, c
         "predict mine small.csv --out mine/run.json --format jsonl --force",
         "predict mine small.csv --out mine/model.keras --format csv --force",
         "evaluate mine small.csv --save-predictions small.csv --force",
+        "features x.npz x.npz --base shipped --force",
     ],
 )
 def test_what_is_read_is_not_replaced(dlcli: Command, mine: Path, small: Path, line: str) -> None:
     shutil.copyfile(small, "small.csv")
     Path("link.csv").symlink_to("small.csv")
+    Path("x.npz").touch()
     before = snapshot(Path())
     refused(dlcli(*line.split()), 2, "is what is read: it would be lost")
     assert snapshot(Path()) == before
@@ -115,6 +117,13 @@ def test_neither_devices_nor_folders_are_replaced(dlcli: Command, mine: Path) ->
     (mine / "report.html" / "kept").touch()
     refused(dlcli("report", "mine"), 5, "mine/report.html is a folder, expected a file")
     assert (mine / "report.html" / "kept").exists()
+
+
+def test_a_picture_is_not_replaced_by_its_explanation(dlcli: Command, shapes: Path) -> None:
+    shutil.copyfile(next((ROOT / "sample_data" / "shapes").rglob("*.jpg")), "cat.png")
+    before = snapshot(Path())
+    refused(dlcli("explain", shapes, "cat.png", "--out", "cat.png", "--force"), 2, "is what is read: it would be lost")
+    assert snapshot(Path()) == before
 
 
 def test_an_empty_path_is_not_the_current_folder(dlcli: Command, mine: Path) -> None:

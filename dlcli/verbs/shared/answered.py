@@ -129,6 +129,13 @@ class AnsweredConfig(AnsweringConfig):
         elif self.data is not None:
             yield from self.unlabelled(record, resolve_input(self.data))
 
+    def files_read(self, record: RunRecord) -> list[Path]:
+        """Return the data and the files of the run, which no output may replace."""
+        from dlcli.core.run import files_of
+
+        data = [] if self.data is None or str(self.data) == STDIN else [resolve_input(self.data)]
+        return data + files_of(self.run, record)
+
     def rows(self, record: RunRecord, progress: Progress) -> Iterator[_Row]:
         """Yield each item with the cells that stand beside it; pictures when all were looked at.
 

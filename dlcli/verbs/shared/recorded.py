@@ -20,10 +20,12 @@ def action_of(record: RunRecord, path: Path) -> Action:
     Raises:
         ModelError: there is none of that name.
     """
+    from dlcli.core.run import RECORD
+
     try:
         return find_verb(record.verb).load()
     except UsageError as error:
-        raise ModelError(f"{path / 'run.json'} is damaged or from a newer dlcli ({error.message})") from None
+        raise ModelError(f"{path / RECORD} is damaged or from a newer dlcli ({error.message})") from None
 
 
 def settings_of(record: RunRecord, path: Path) -> Any:
