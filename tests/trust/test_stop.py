@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import REVIEWS
@@ -15,9 +16,9 @@ from trust import stop
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
 @pytest.mark.parametrize("number", stop.CODES)
 @pytest.mark.parametrize("later", [0.0, 0.05, 0.1, 0.2])
-def test_a_stop_in_the_first_moments_is_one_line(number: signal.Signals, later: float) -> None:
+def test_a_stop_in_the_first_moments_is_one_line(number: signal.Signals, later: float, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlcli", "tokenize", str(REVIEWS), "--ngrams", "3"],
+        [sys.executable, "-m", "dlcli", "tokenize", str(REVIEWS), str(tmp_path / "out"), "--ngrams", "3"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
