@@ -29,7 +29,8 @@ from dlcli.core.backend import keras, tf
 from dlcli.core.batches import training_batches
 from dlcli.core.checkpoint import Checkpoints
 from dlcli.core.forward import row_numbers
-from dlcli.core.run import RunRecord, create
+from dlcli.core.record import RunRecord
+from dlcli.core.run import create
 from dlcli.core.training_config import TrainingConfig
 from dlcli.errors import DlcliError
 from dlcli.resources import resource

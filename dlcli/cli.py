@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -103,7 +104,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _raise)
+        sys.unraisablehook = _raise_anew
     code = guarded(arguments, debug=debug)
+    with contextlib.suppress(ValueError):
+        _stop_hearing()
     with contextlib.suppress(OSError):
         sys.stderr.flush()
     if "tensorflow" in sys.modules or code > 128:
@@ -206,11 +210,24 @@ def _raise(number: int, frame: object) -> NoReturn:
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
+def _raise_anew(swallowed: sys.UnraisableHookArgs) -> None:
+    """Ask again for a stop that came while Python called a finaliser, out of which no exception gets."""
+    if isinstance(swallowed.exc_value, KeyboardInterrupt | Terminated):
+        threading.Timer(0.01, os.kill, (os.getpid(), _asked[-1])).start()
+    else:
+        sys.__unraisablehook__(swallowed)
+
+
+def _stop_hearing() -> None:
+    """Ignore what asks to stop: all is done, and another signal would only break the line or change the exit code."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _stopped(number: signal.Signals) -> int:
     """Say that the command was stopped; return its exit code."""
-    if _asked:  # Not in somebody else's process. All is done: another signal would only break the line.
-        for one in _STOPS:
-            signal.signal(one, signal.SIG_IGN)
+    if _asked:  # Not in somebody else's process.
+        _stop_hearing()
     if sys.stderr.isatty():
         print(file=sys.stderr)  # The terminal has shown ^C.
     return _report(_STOPS[number], 128 + number)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dlcli.core.dataset import Corpus, IntArray
 from dlcli.core.progress import Progress
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import DlcliError
 from dlcli.results.metrics import point_scores
 from dlcli.results.paired import compare

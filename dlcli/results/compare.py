@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import UsageError
 from dlcli.results import paired
 from dlcli.results.threshold import validation_outputs

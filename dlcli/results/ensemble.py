@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlcli.core.metrics import log_losses
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import UsageError
 from dlcli.results.compare import validated_on
 from dlcli.results.threshold import validation_outputs

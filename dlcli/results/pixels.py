@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dlcli.core.dataset import IntArray
 from dlcli.core.progress import Silent
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.results import regression
 from dlcli.results.regression import Regression
 from dlcli.vision.config import ImagePipelineConfig

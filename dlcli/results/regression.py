@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dlcli.core.dataset import IntArray
 from dlcli.core.files import replacing
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import SurroundingsError, from_os_error
 
 FOLDER = "baselines"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.run import METRICS, read_history
+from dlcli.core.record import METRICS, read_history
 from dlcli.serving.predictor import Predictor
 
 # What a clock measured: no two trainings share it.

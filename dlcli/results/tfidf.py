@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlcli.core.dataset import IntArray
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import DataError
 from dlcli.results import regression
 from dlcli.results.regression import Regression

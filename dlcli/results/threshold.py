@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dlcli.core.run import VALIDATION
+from dlcli.core.record import VALIDATION
 from dlcli.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dlcli.core.dataset import Corpus
 from dlcli.core.progress import Progress
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import DataError
 
 

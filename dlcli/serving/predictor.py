@@ -12,7 +12,7 @@ import numpy as np
 from dlcli.core import keras_files
 from dlcli.core.domain import Inputs, Pipeline
 from dlcli.core.forward import Forward
-from dlcli.core.run import MODEL, PIPELINE, RunRecord, open_finished
+from dlcli.core.record import MODEL, PIPELINE, RunRecord, open_finished
 from dlcli.errors import DlcliError, ModelError, NumbersError, memory_is_exhausted
 
 _DOMAINS = ("text", "vision")

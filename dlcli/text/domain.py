@@ -10,7 +10,7 @@ import numpy as np
 
 from dlcli.core.domain import Fitted
 from dlcli.core.progress import Progress
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.errors import UsageError
 from dlcli.text import models
 from dlcli.text.config import TextModelConfig, TextPipelineConfig

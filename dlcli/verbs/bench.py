@@ -17,7 +17,7 @@ from dlcli.verbs.shared.result import Result, table
 from dlcli.verbs.shared.trained_data import TrainedDataConfig, spread
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
 _EXPORTS = "exports"
 
@@ -88,7 +88,7 @@ def bench(config: BenchConfig, progress: Progress) -> BenchResult:
     """
     from dataclasses import asdict
 
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
     from dlcli.serving.bench import Job, measure
 
     record = open_finished(config.run)
@@ -179,7 +179,7 @@ def _size(path: Path, card: Card | None) -> int:
     """Return the bytes of what is needed to answer: of a run its model and its pipeline."""
     if card is not None:
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    from dlcli.core.run import MODEL, PIPELINE
+    from dlcli.core.record import MODEL, PIPELINE
 
     files = [path / MODEL, *(path / PIPELINE).rglob("*")]
     return sum(file.stat().st_size for file in files if file.is_file())

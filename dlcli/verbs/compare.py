@@ -19,7 +19,7 @@ from dlcli.verbs.shared.result import Result, table
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
     _Runs = dict[str, tuple[Path, RunRecord]]
 
@@ -141,7 +141,7 @@ def compare(config: CompareConfig, progress: Progress) -> CompareResult:
         the runs with their scores, and each beside the best.
     """
     from dlcli.core.files import require_free_file
-    from dlcli.core.run import read_history
+    from dlcli.core.record import read_history
     from dlcli.results import compare as comparing
 
     runs = _usable(config.runs, progress)
@@ -193,7 +193,7 @@ def _usable(paths: tuple[Path, ...], progress: Progress) -> _Runs:
         UsageError: fewer than two are left, or there is nothing at a path.
         DataError: they have different labels.
     """
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
     from dlcli.results.answers import require_same_labels
 
     found: dict[Path, RunRecord] = {}

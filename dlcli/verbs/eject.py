@@ -62,7 +62,7 @@ def eject(config: EjectConfig, progress: Progress) -> EjectResult:
         where it is.
     """
     from dlcli.core.files import require_free_file, write_text
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
 
     require_free_file(config.script, option="SCRIPT", endings=_ENDINGS, force=config.force)
     record = open_finished(config.run)

@@ -17,7 +17,7 @@ from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.scores import number
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
     _Runs = list[tuple[Path, RunRecord]]
 
@@ -131,7 +131,7 @@ def _members(paths: tuple[Path, ...]) -> _Runs:
         ModelError: one is unfinished or damaged.
         DataError: they have different classes.
     """
-    from dlcli.core.run import MODEL, open_finished
+    from dlcli.core.record import MODEL, open_finished
     from dlcli.results.answers import require_same_labels
 
     runs: _Runs = []
@@ -213,7 +213,8 @@ def _save(out: Path, runs: _Runs, mixed: _Mixed, progress: Progress, *, force: b
     progress.begin("starting TensorFlow")
     from dlcli.core import devices
     from dlcli.core.ensemble import join
-    from dlcli.core.run import MODEL, RunRecord, create_finished
+    from dlcli.core.record import MODEL, RunRecord
+    from dlcli.core.run import create_finished
     from dlcli.serving.predictor import Predictor
     from dlcli.text.ensemble import EnsemblePipeline
 

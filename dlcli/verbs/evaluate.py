@@ -23,7 +23,7 @@ from dlcli.verbs.shared.rows import FORMATS, EscapeConfig, answer_cells, require
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
     from dlcli.results.answers import Answerer, LabelledStream
     from dlcli.results.baselines import Answers
 
@@ -144,7 +144,7 @@ def evaluate(config: EvaluateConfig, progress: Progress) -> EvaluateResult:
     Returns:
         the scores; `check` holds them against the gates.
     """
-    from dlcli.core.run import read_record
+    from dlcli.core.record import read_record
 
     record, data = read_record(config.run), resolve_input(config.data)
     _require_fitting(config, record, data)
@@ -221,7 +221,7 @@ def _require_fitting(config: EvaluateConfig, record: RunRecord, data: Path) -> N
     """Refuse, before any work, settings that do not go with the run or the data."""
     from dlcli.core.files import require_free_file
     from dlcli.core.metric_names import NEEDS_PROBABILITIES
-    from dlcli.core.run import files_of, read_record
+    from dlcli.core.record import files_of, read_record
     from dlcli.results.answers import require_same_labels
 
     if not record.probabilistic:

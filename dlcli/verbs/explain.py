@@ -17,7 +17,7 @@ from dlcli.verbs.shared.result import Result
 from dlcli.verbs.shared.trained_data import spread
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
 # Items that are answered together, and counted on the terminal.
 _TOGETHER = 8

@@ -18,7 +18,7 @@ from dlcli.verbs.shared.result import Result, facts, table
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig, spread
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
     from dlcli.serving.export import Exported
 
 # Training items whose activations say which numbers eight bits stand for; beyond a few hundred little changes.
@@ -126,7 +126,7 @@ def export(config: ExportConfig, progress: Progress) -> ExportResult:
     """
     from dlcli.core.files import replacing, require_writable_parent
     from dlcli.core.locks import alone
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
     from dlcli.serving.extras import require_extra
 
     for format in config.formats:

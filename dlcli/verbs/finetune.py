@@ -104,7 +104,8 @@ def finetune(config: FinetuneConfig, progress: Progress) -> TrainingResult:
 
 def _resumed(config: FinetuneConfig, progress: Progress) -> TrainingResult:
     """Go on with a run, and after the first of two steps with the second."""
-    from dlcli.core.run import RECORD, claimed, read_record
+    from dlcli.core.record import RECORD, read_record
+    from dlcli.core.run import claimed
 
     assert config.resume is not None
     result = train(_TASK, config, progress)

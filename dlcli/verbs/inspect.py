@@ -127,7 +127,7 @@ def inspect(config: InspectConfig, progress: Progress) -> InspectResult:
         config: which run, and what of it.
         progress: told of stages; of the record alone nothing, it is quick.
     """
-    from dlcli.core.run import open_finished, read_history
+    from dlcli.core.record import open_finished, read_history
 
     base = config.base()
     if base and not config.looks_inside:

@@ -19,7 +19,7 @@ from dlcli.verbs.shared.result import Result, facts
 from dlcli.verbs.shared.trained_data import TrainedLabelledConfig
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
     from dlcli.results.report.gather import Report
 
 _NAMES = {"html": "report.html", "markdown": "report.md", "model-card": "model-card.md"}
@@ -96,7 +96,7 @@ def report(config: ReportConfig, progress: Progress) -> ReportResult:
     """
     from dlcli.core.files import require_free_file, write_text
     from dlcli.core.lines import Skipped
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
 
     record = open_finished(config.run)
     path = config.out or config.run / _NAMES[config.format]

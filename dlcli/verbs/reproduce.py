@@ -88,7 +88,8 @@ def reproduce(config: ReproduceConfig, progress: Progress) -> ReproduceResult:
     Returns:
         what is the same; `check` raises when the result is another one.
     """
-    from dlcli.core.run import open_finished, require_free
+    from dlcli.core.record import open_finished
+    from dlcli.core.run import require_free
 
     record = open_finished(config.run)
     if config.out is not None:

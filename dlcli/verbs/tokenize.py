@@ -196,7 +196,7 @@ def _require_free(config: TokenizeConfig) -> None:
 
 def _vocabulary_folder(config: TokenizeConfig) -> Path:
     """Return the folder of the pipeline that `--from` names, and hold the given settings against it."""
-    from dlcli.core.run import PIPELINE, RECORD, open_finished
+    from dlcli.core.record import PIPELINE, RECORD, open_finished
 
     assert config.from_ is not None
     folder = config.from_

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlcli.core.keras_files import read_config
 from dlcli.core.progress import Progress
-from dlcli.core.run import MODEL, RECORD, open_finished
+from dlcli.core.record import MODEL, RECORD, open_finished
 from dlcli.core.transfer import FetchError
 from dlcli.errors import ModelError, UsageError
 from dlcli.vision import bases

@@ -20,17 +20,8 @@ import pytest
 
 from dlcli.core import run as run_module
 from dlcli.core.progress import Silent
-from dlcli.core.run import (
-    Run,
-    RunRecord,
-    create,
-    default_path,
-    jsonl,
-    open_finished,
-    read_record,
-    reopen,
-    require_free,
-)
+from dlcli.core.record import RunRecord, open_finished, read_record
+from dlcli.core.run import Run, create, default_path, jsonl, reopen, require_free
 from dlcli.errors import DlcliError, ModelError, SurroundingsError, UsageError
 
 
@@ -399,7 +390,8 @@ WRITER = """
 import json, sys
 from pathlib import Path
 from dlcli.core.progress import Silent
-from dlcli.core.run import RunRecord, create, reopen
+from dlcli.core.record import RunRecord
+from dlcli.core.run import create, reopen
 path = Path(sys.argv[1])
 data, machine = json.loads(sys.argv[3])
 record = RunRecord(verb="train-text", domain="text", config={}, data=data, machine=machine)
@@ -528,7 +520,8 @@ class TestTwoAtOnce:
         code = """
 import contextlib, sys, time
 from pathlib import Path
-from dlcli.core.run import RunRecord, create
+from dlcli.core.record import RunRecord
+from dlcli.core.run import create
 from dlcli.errors import SurroundingsError
 root, start = Path(sys.argv[1]), float(sys.argv[2])
 won, kept = [], contextlib.ExitStack()

@@ -13,7 +13,8 @@ from dlcli.core.backend import keras, tf
 from dlcli.core.checkpoint import TrainingState
 from dlcli.core.fit import Labelled, train
 from dlcli.core.progress import Silent
-from dlcli.core.run import Run, RunRecord, create, reopen
+from dlcli.core.record import RunRecord
+from dlcli.core.run import Run, create, reopen
 from dlcli.core.training_config import TrainingConfig
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from verbs.helpers import read_csv
 
 from dlcli.core.progress import Progress
-from dlcli.core.run import read_record
+from dlcli.core.record import read_record
 from dlcli.errors import DataError
 from dlcli.results import baselines, tfidf
 from dlcli.results.baselines import Answers, Baseline, find, majority

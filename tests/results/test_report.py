@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.results import metrics
 from dlcli.results.report import charts, sentences
 from dlcli.results.report.answered import MOST_MISTAKES, Answered

@@ -15,7 +15,8 @@ from conftest import Outcome
 from trust import disks, faults
 
 from dlcli.core import files
-from dlcli.core.run import RunRecord, create
+from dlcli.core.record import RunRecord
+from dlcli.core.run import create
 from dlcli.errors import SurroundingsError
 
 

@@ -48,3 +48,24 @@ cli.main([])
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.stderr, ended.returncode) == ("dlcli: interrupted\n", 130)
+
+
+@pytest.mark.parametrize("number", stop.CODES)
+def test_a_stop_while_a_finaliser_is_called_is_not_lost(number: signal.Signals) -> None:
+    """Python prints an exception of a weak reference's callback, as imports leave them, and goes on."""
+    code = f"""
+import os, signal, time, weakref
+from dlcli import cli
+class Thing: pass
+def main(*_, **__):
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), {int(number)}))
+    del thing
+    time.sleep(60)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.cli.main = main
+cli.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    exit_code, word = stop.CODES[number]
+    assert (ended.stderr, ended.returncode) == (f"dlcli: {word}\n", exit_code)

@@ -17,7 +17,8 @@ from conftest import Outcome
 from trust import together
 
 from dlcli.core.locks import HeldError, alone, held, is_held, lock_of
-from dlcli.core.run import RunRecord, claimed, create
+from dlcli.core.record import RunRecord
+from dlcli.core.run import claimed, create
 from dlcli.errors import SurroundingsError
 
 _HOLDER = """

@@ -138,7 +138,8 @@ def _quietly(command: list[str]) -> subprocess.Popen[str]:
 _WRITER = """
 import sys
 from pathlib import Path
-from dlcli.core.run import RunRecord, create
+from dlcli.core.record import RunRecord
+from dlcli.core.run import create
 record = RunRecord.model_validate_json(Path(sys.argv[2]).read_bytes())
 record.status = "running"
 with create(Path(sys.argv[1]), record, force=True) as run:

@@ -19,7 +19,7 @@ from conftest import Outcome
 from server import Server, serving
 
 from dlcli.core import transfer
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.vision import bases
 
 Command = Callable[..., Outcome]

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.core.backend import keras
 from dlcli.core.lines import SKIPPED
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.core.tables import TABLES
 from dlcli.errors import UsageError
 from dlcli.results.eject.network import Names, layer_sources, network_source, operations_source, output_of

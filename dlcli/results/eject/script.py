@@ -16,7 +16,7 @@ from dlcli.core import schedules
 from dlcli.core.dataset import class_weights
 from dlcli.core.losses import make_loss, takes_label_ids
 from dlcli.core.optimizers import KERAS_OPTIMIZERS, OWN_SETTINGS
-from dlcli.core.run import RunRecord
+from dlcli.core.record import RunRecord
 from dlcli.core.weights import hash_of_weights
 from dlcli.errors import ModelError, printable
 from dlcli.results.eject import pictures, texts

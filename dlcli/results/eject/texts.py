@@ -7,7 +7,7 @@ from typing import Any
 
 from dlcli.core.layers import HEAD
 from dlcli.core.lines import SKIPPED
-from dlcli.core.run import PIPELINE, RunRecord
+from dlcli.core.record import PIPELINE, RunRecord
 from dlcli.core.tables import TABLES
 from dlcli.errors import UsageError
 from dlcli.results.eject.network import layer_sources, network_source

@@ -17,7 +17,7 @@ from dlcli.core.config import flag
 from dlcli.core.dataset import Corpus, IntArray
 from dlcli.core.lines import SKIPPED, Skipped
 from dlcli.core.progress import Progress
-from dlcli.core.run import RunRecord, read_history
+from dlcli.core.record import RunRecord, read_history
 from dlcli.errors import DlcliError, UsageError
 from dlcli.results import baselines, metrics
 from dlcli.results.answers import Answerer, LabelledStream, answered

@@ -20,7 +20,7 @@ from dlcli.vision.bases import Base
 
 if TYPE_CHECKING:
     from dlcli.core.lines import BadRow
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
     _Row = tuple[str, dict[str, Any]]
 
@@ -57,7 +57,7 @@ class AnsweringConfig(SkipBadConfig):
 
     def record(self, base: Base | None) -> RunRecord:
         """Return the record of the run, or what one would say of a base: that it takes pictures."""
-        from dlcli.core.run import RunRecord, read_record
+        from dlcli.core.record import RunRecord, read_record
         from dlcli.vision.config import ImageDataConfig
 
         if base is None:
@@ -131,7 +131,7 @@ class AnsweredConfig(AnsweringConfig):
 
     def files_read(self, record: RunRecord) -> list[Path]:
         """Return the data and the files of the run, which no output may replace."""
-        from dlcli.core.run import files_of
+        from dlcli.core.record import files_of
 
         data = [] if self.data is None or str(self.data) == STDIN else [resolve_input(self.data)]
         return data + files_of(self.run, record)

@@ -17,7 +17,7 @@ from dlcli.resources import resolve_input
 from dlcli.verbs.shared.answered import AnsweringConfig
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
     from dlcli.vision.bases import Base
 
 # Where pictures go without --out, in the run.

@@ -132,7 +132,7 @@ def _require_layers(base: Base, file: WeightsFile, path: Path) -> None:
 
 def _from_run(path: Path, *, name: str, preprocessing: Preprocessing | None, force: bool, progress: Progress) -> Added:
     """Make a base of a finished run of pictures, whose model takes pixels as they are."""
-    from dlcli.core.run import MODEL, open_finished, read_record
+    from dlcli.core.record import MODEL, open_finished, read_record
 
     record = read_record(path)
     if record.domain != "vision":

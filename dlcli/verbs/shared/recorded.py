@@ -11,7 +11,7 @@ from dlcli.errors import ModelError, UsageError
 from dlcli.verbs import Action, find_verb
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
 
 def action_of(record: RunRecord, path: Path) -> Action:
@@ -20,7 +20,7 @@ def action_of(record: RunRecord, path: Path) -> Action:
     Raises:
         ModelError: there is none of that name.
     """
-    from dlcli.core.run import RECORD
+    from dlcli.core.record import RECORD
 
     try:
         return find_verb(record.verb).load()
@@ -38,7 +38,7 @@ def settings_of(record: RunRecord, path: Path) -> Any:
     Raises:
         ModelError: they are none that its verb has.
     """
-    from dlcli.core.run import damaged_record
+    from dlcli.core.record import damaged_record
 
     try:
         return action_of(record, path).config.model_validate(record.config)

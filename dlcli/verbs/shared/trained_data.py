@@ -13,7 +13,7 @@ from dlcli.errors import UsageError
 
 if TYPE_CHECKING:
     from dlcli.core.dataset import LabelledItem
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
     _Row = tuple[str, dict[str, Any]]
 

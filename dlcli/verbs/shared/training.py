@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dlcli.core.devices import Auto, Placement
     from dlcli.core.domain import Domain, Fitted
     from dlcli.core.fit import Trained
-    from dlcli.core.run import Run, RunRecord
+    from dlcli.core.record import RunRecord
+    from dlcli.core.run import Run
 
     _OpenRun = Callable[[RunRecord], AbstractContextManager[Run]]
 
@@ -71,7 +72,8 @@ def train(task: Task, config: Any, progress: Progress) -> TrainingResult:
     Returns:
         the run and its validation scores; with `find_lr` or `dry_run` what the trial found.
     """
-    from dlcli.core.run import claimed, create, default_path, open_finished, read_idle, reopen, require_free, tidy
+    from dlcli.core.record import open_finished, read_idle
+    from dlcli.core.run import claimed, create, default_path, reopen, require_free, tidy
 
     if config.resume is not None:
         if beside := config.model_fields_set & (_NOT_OF_THE_RUN - {"resume"}):
@@ -147,7 +149,7 @@ def _inherit(task: Task, config: Any) -> Any:
     """Return the settings with preprocessing and model taken from the run of `--from`, if there is one."""
     if config.from_ is None:
         return config
-    from dlcli.core.run import open_finished
+    from dlcli.core.record import open_finished
 
     if config.out is not None and config.out.resolve() == config.from_.resolve():
         raise UsageError(
@@ -192,7 +194,7 @@ def _train(
     from dlcli.core import dataset, devices, fit
     from dlcli.core.batches import bucket_widths
     from dlcli.core.losses import make_loss
-    from dlcli.core.run import MODEL
+    from dlcli.core.record import MODEL
     from dlcli.serving.predictor import Predictor
 
     weights = dataset.class_weights(config.class_weight, corpus.training.labels, corpus.names)
@@ -263,7 +265,7 @@ def _record(task: Task, config: Any, corpus: Corpus, fitted: Fitted, placement: 
     """Return the first `run.json` of a training."""
     from dlcli.core import devices
     from dlcli.core.losses import output_activation
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
     return RunRecord(
         verb=task.verb,

@@ -10,7 +10,7 @@ from pydantic import Field
 from dlcli.verbs.shared.result import Result, facts
 
 if TYPE_CHECKING:
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
 
 
 class TrainingResult(Result):

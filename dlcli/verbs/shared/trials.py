@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.core.fit import Labelled
-    from dlcli.core.run import RunRecord
+    from dlcli.core.record import RunRecord
     from dlcli.core.step_memory import StepMemory
 
 _CURVE, _PLOT = "find-lr.csv", "find-lr.png"
@@ -162,7 +162,7 @@ def rehearse(trial: Trial, validation: Labelled, progress: Progress) -> Training
         progress: told of each step.
     """
     from dlcli.core import rehearsal
-    from dlcli.core.run import HASHED, LOG, PLOTS, RECORD
+    from dlcli.core.record import HASHED, LOG, PLOTS, RECORD
 
     with trial.saying_what_fits():
         cost = rehearsal.rehearse(
