@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import REVIEWS
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="has no /dev/full")
 
@@ -46,3 +47,16 @@ def test_a_stream_that_is_not_there(line: str, code: int, out: str, err: str, ti
     assert ended.stderr.startswith(err) and bool(ended.stderr) == bool(err)
     if "out.csv" in line and "nowhere" not in line:
         assert (tiny.parent / "out.csv").read_text().count("\n") == 41, "the work is done"
+
+
+def test_a_reader_that_goes_away_is_no_error(run: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "dlcli", "predict", str(run), str(REVIEWS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"text,label,prediction,probability\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
