@@ -48,6 +48,17 @@ def call(*arguments: object, stdin: str = "") -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def graphs_run_as_they_are() -> None:
+    """Let TensorFlow optimise no graph: that takes longer than a test runs it, and was a quarter of all time.
+
+    The commands that tests start as processes of their own optimise theirs, as everybody's do.
+    """
+    from dlcli.core.backend import tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 @pytest.fixture
 def dlcli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Return `call`, with an empty folder as the current one, and none of this user's data sets."""

@@ -181,7 +181,7 @@ def test_a_bug_is_code_1_and_asks_for_a_report(dlcli: Command, run: Path, monkey
     def broken(path: Path) -> None:
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("dlcli.core.run.read_record", broken)
+    monkeypatch.setattr("dlcli.core.record.read_record", broken)
     outcome = dlcli("inspect", run)
     assert (outcome.code, len(outcome.lines)) == (1, 1)
     assert "a bug in dlcli: ZeroDivisionError: of all things" in outcome.err

@@ -285,7 +285,7 @@ class TestPlace:
     def test_a_disk_that_is_full_at_creation_leaves_nothing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(run_module, "write_text", _full)
+        monkeypatch.setattr("dlcli.core.record.write_text", _full)
         with pytest.raises(SurroundingsError), create(tmp_path / "r", new_record(), force=False):
             pass
         assert list(tmp_path.iterdir()) == []
