@@ -50,7 +50,7 @@ def call(*arguments: object, stdin: str = "") -> Outcome:
 
 @pytest.fixture(scope="session", autouse=True)
 def graphs_run_as_they_are() -> None:
-    """Let TensorFlow optimise no graph: that takes longer than a test runs it, and was a quarter of all time.
+    """Let TensorFlow optimise no graph: that takes longer than a test runs it, and was a fifth of all time.
 
     The commands that tests start as processes of their own optimise theirs, as everybody's do.
     """

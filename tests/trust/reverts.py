@@ -78,6 +78,12 @@ REVERTS = {
         without="        raise _AT_ONCE[number]",
         tests="core/test_stopping.py",
     ),
+    "A stop that a finaliser swallows is asked for again": Revert(
+        file="cli.py",
+        protection="        sys.unraisablehook = _raise_anew",
+        without="        pass",
+        tests="trust/test_stop.py -k finaliser",
+    ),
     "One process at a time writes a folder": Revert(
         file="core/locks.py",
         protection="        lock.acquire(timeout=timeout)",
