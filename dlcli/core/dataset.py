@@ -210,7 +210,7 @@ def class_weights(text: str, labels: IntArray, names: Sequence[str]) -> npt.NDAr
         `items / (classes * items of the class)`, as in scikit-learn.
 
     Raises:
-        UsageError: a class that is not there, or what is no positive number.
+        UsageError: a class that is not there, or is there twice, or what is no positive number.
     """
     if text == "none":
         return None
@@ -218,10 +218,14 @@ def class_weights(text: str, labels: IntArray, names: Sequence[str]) -> npt.NDAr
         counts = np.bincount(labels, minlength=len(names))
         return (len(labels) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
     weights = np.ones(len(names), dtype=np.float32)
+    given: set[str] = set()
     for part in text.split(","):
         name, separator, number = part.rpartition("=")
         if not separator:
             raise UsageError(f"--class-weight: expected 'balanced' or 'name=weight,...', got {text!r}")
+        if name in given:
+            raise UsageError(f"--class-weight: {name!r} stands there twice")
+        given.add(name)
         if name not in names:
             raise UsageError(f"--class-weight: there is no class {name!r}", hint=nearest(name, names))
         try:

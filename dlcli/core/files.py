@@ -201,7 +201,7 @@ def require_free_file(
             f"{path} is a device, a pipe or a socket, expected a file", hint=f"Choose another {option}"
         )
     if path.exists() and any(one.exists() and path.samefile(one) for one in read):
-        raise UsageError(f"{path} is what is read: it would be lost", hint=f"Name another {option}")
+        raise UsageError(f"{path} is read by this command, and would be lost", hint=f"Name another {option}")
     if path.exists() and not force:
         raise SurroundingsError(f"{path} exists already", hint="Add --force to replace it")
     require_writable_parent(path, option=option)

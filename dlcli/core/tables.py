@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -173,8 +173,14 @@ def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]
     def bad(what: str, *, kind: str, hint: str) -> BadRow:
         return BadRow(what, source=path, where=f"line {number}", line=number, kind=kind, hint=hint, excerpt=line)
 
+    outermost: list[tuple[str, Any]] = []
+
+    def noted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        outermost[:] = pairs
+        return dict(pairs)
+
     try:
-        cells = json.loads(line)
+        cells = json.loads(line, object_pairs_hook=noted)
     except (ValueError, RecursionError) as error:
         raise bad(f"not valid JSON ({error})", kind="bad-json", hint="One JSON object a line") from None
     if not isinstance(cells, dict):
@@ -183,6 +189,8 @@ def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]
             kind="bad-json",
             hint='One object a line, such as {"text": "...", "label": "..."}',
         )
+    if twice := _repeated(name for name, _ in outermost):
+        raise bad(f"column {twice[0]!r} stands there twice", kind="bad-columns", hint="Rename one of them")
     if missing := [name for name in required if name not in cells]:
         columns = list(cells)
         raise bad(
@@ -194,8 +202,7 @@ def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]
 
 
 def _check_columns(header: list[str], path: Path, required: Mapping[str, str]) -> None:
-    twice = sorted(name for name, count in Counter(header).items() if count > 1)
-    if twice:
+    if twice := _repeated(header):
         raise DataError(f"{path}: column {twice[0]!r} stands twice in the header", hint="Rename one of them")
     for name in required:
         if name not in header:
@@ -203,6 +210,10 @@ def _check_columns(header: list[str], path: Path, required: Mapping[str, str]) -
                 f"{path} has no column {name!r}; its columns are: {_shown(header)}",
                 hint=_column_hint(header, name, required),
             )
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _shown(header: list[str]) -> str:

@@ -155,14 +155,17 @@ class OptimizerConfig(_Choices):
 
     def layer_factors(self) -> dict[str, float]:
         """Return the factor of each layer that `layer_lr` names."""
-        factors = {}
+        factors: dict[str, float] = {}
         for part in filter(None, self.layer_lr.split(",")):
             name, _, number = part.partition("=")
+            name = name.strip()
+            if name in factors:
+                raise ValueError(f"--layer-lr: {name!r} stands there twice")
             try:
-                factors[name.strip()] = float(number)
+                factors[name] = float(number)
             except ValueError:
                 raise ValueError(f"--layer-lr: expected LAYER=FACTOR, got {part!r}") from None
-            if not 0 <= factors[name.strip()] < float("inf"):
+            if not 0 <= factors[name] < float("inf"):
                 raise ValueError(f"--layer-lr: expected a factor of at least 0, got {part!r}")
         return factors
 

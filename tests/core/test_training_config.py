@@ -96,6 +96,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"layer_lr": "classes"}, "--layer-lr: expected LAYER=FACTOR, got 'classes'"),
     ({"layer_lr": "classes=fast"}, "--layer-lr: expected LAYER=FACTOR, got 'classes=fast'"),
     ({"layer_lr": "a=1,classes=-1"}, "--layer-lr: expected a factor of at least 0, got 'classes=-1'"),
+    ({"layer_lr": "classes=1,classes=0"}, "--layer-lr: 'classes' stands there twice"),
     ({"layer_lr": "classes=nan"}, "--layer-lr: expected a factor of at least 0, got 'classes=nan'"),
     ({"layer_lr": "classes=inf"}, "--layer-lr: expected a factor of at least 0, got 'classes=inf'"),
     (

@@ -105,7 +105,7 @@ def test_what_is_read_is_not_replaced(dlcli: Command, mine: Path, small: Path, l
     Path("link.csv").symlink_to("small.csv")
     Path("x.npz").touch()
     before = snapshot(Path())
-    refused(dlcli(*line.split()), 2, "is what is read: it would be lost")
+    refused(dlcli(*line.split()), 2, "is read by this command, and would be lost")
     assert snapshot(Path()) == before
 
 
@@ -122,7 +122,11 @@ def test_neither_devices_nor_folders_are_replaced(dlcli: Command, mine: Path) ->
 def test_a_picture_is_not_replaced_by_its_explanation(dlcli: Command, shapes: Path) -> None:
     shutil.copyfile(next((ROOT / "sample_data" / "shapes").rglob("*.jpg")), "cat.png")
     before = snapshot(Path())
-    refused(dlcli("explain", shapes, "cat.png", "--out", "cat.png", "--force"), 2, "is what is read: it would be lost")
+    refused(
+        dlcli("explain", shapes, "cat.png", "--out", "cat.png", "--force"),
+        2,
+        "is read by this command, and would be lost",
+    )
     assert snapshot(Path()) == before
 
 
