@@ -213,7 +213,8 @@ def _raise(number: int, frame: object) -> NoReturn:
 def _raise_anew(swallowed: sys.UnraisableHookArgs) -> None:
     """Ask again for a stop that came while Python called a finaliser, out of which no exception gets."""
     if isinstance(swallowed.exc_value, KeyboardInterrupt | Terminated):
-        threading.Timer(0.01, os.kill, (os.getpid(), _asked[-1])).start()
+        number = signal.SIGTERM if isinstance(swallowed.exc_value, Terminated) else signal.SIGINT
+        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
     else:
         sys.__unraisablehook__(swallowed)
 

@@ -20,7 +20,7 @@ _BATCH, _MOST_CELLS = 512, 2**21
 # Batches made ahead of the step that takes them.
 _AHEAD = 4
 _NO_ROWS = np.empty(0, np.int64)
-# Where TensorFlow keeps the functions behind `tf.numpy_function` and `from_generator`.
+# Where TensorFlow keeps the functions behind `tf.numpy_function`.
 _KEPT = "_py_funcs_used_in_graph"
 _MAKING = threading.Lock()
 

@@ -189,7 +189,8 @@ def _json_object(line: str, path: Path, number: int, required: Mapping[str, str]
             kind="bad-json",
             hint='One object a line, such as {"text": "...", "label": "..."}',
         )
-    if twice := _repeated(name for name, _ in outermost):
+    if len(cells) < len(outermost):
+        twice = _repeated(name for name, _ in outermost)
         raise bad(f"column {twice[0]!r} stands there twice", kind="bad-columns", hint="Rename one of them")
     if missing := [name for name in required if name not in cells]:
         columns = list(cells)
