@@ -217,21 +217,20 @@ def class_weights(text: str, labels: IntArray, names: Sequence[str]) -> npt.NDAr
     if text == "balanced":
         counts = np.bincount(labels, minlength=len(names))
         return (len(labels) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
-    weights = np.ones(len(names), dtype=np.float32)
-    given: set[str] = set()
+    given: dict[str, float] = {}
     for part in text.split(","):
         name, separator, number = part.rpartition("=")
         if not separator:
             raise UsageError(f"--class-weight: expected 'balanced' or 'name=weight,...', got {text!r}")
         if name in given:
             raise UsageError(f"--class-weight: {name!r} stands there twice")
-        given.add(name)
         if name not in names:
             raise UsageError(f"--class-weight: there is no class {name!r}", hint=nearest(name, names))
         try:
-            weights[list(names).index(name)] = float(number)
+            given[name] = float(number)
         except ValueError:
             raise UsageError(f"--class-weight: expected a number for {name!r}, got {number!r}") from None
+    weights = np.array([given.get(name, 1.0) for name in names], np.float32)
     if not np.all(np.isfinite(weights) & (weights > 0)):
         raise UsageError(f"--class-weight: weights must be positive numbers, got {text!r}")
     return weights

@@ -28,6 +28,7 @@ PLOTS = "plots"
 TENSORBOARD = "tensorboard"
 LOG = "log.txt"
 LOCK = ".lock"
+_ANEW = "Train it anew"
 # The settings of a verb are some kilobytes.
 _LARGEST_RECORD = 16 * 2**20
 # What a finished run vouches for with hashes.
@@ -43,7 +44,6 @@ class _Recorded(dict[str, Any]):
         raise ModelError(f"the {RECORD} of the run is damaged or from a newer dlcli: it has no {key!r}", hint=_ANEW)
 
 
-_ANEW = "Train it anew"
 Recorded = Annotated[dict[str, Any], AfterValidator(_Recorded)]
 
 
@@ -154,9 +154,9 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     try:
         found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{file} is damaged ({error})", hint="Train it anew") from None
+        raise ModelError(f"{file} is damaged ({error})", hint=_ANEW) from None
     if not all(isinstance(epoch, dict) for epoch in found):
-        raise ModelError(f"{file} is damaged: expected an object a line", hint="Train it anew")
+        raise ModelError(f"{file} is damaged: expected an object a line", hint=_ANEW)
     return found
 
 
@@ -171,9 +171,9 @@ def open_finished(path: Path) -> RunRecord:
     record = read_idle(path)
     if record.status == "interrupted":
         raise ModelError(f"{path} was interrupted", hint=f"Finish it with: dlcli {record.verb} --resume {path}")
-    require_vouched(path, record.hashes, there=_vouchable(path), needed=(MODEL, METRICS), hint="Train it anew")
+    require_vouched(path, record.hashes, there=_vouchable(path), needed=(MODEL, METRICS), hint=_ANEW)
     if not any(name.startswith(f"{PIPELINE}/") for name in record.hashes):
-        raise ModelError(f"{path} is refused: its {RECORD} vouches for no {PIPELINE}/", hint="Train it anew")
+        raise ModelError(f"{path} is refused: its {RECORD} vouches for no {PIPELINE}/", hint=_ANEW)
     return record
 
 

@@ -70,7 +70,7 @@ REVERTS = {
         file="core/vouched.py",
         protection="if sha256(file) != hashes[name]:",
         without="if not hashes[name]:",
-        tests="core/test_run.py",
+        tests="core/test_record.py",
     ),
     "Ctrl-C waits for the end of the step": Revert(
         file="core/stopping.py",
