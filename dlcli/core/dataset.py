@@ -230,7 +230,8 @@ def class_weights(text: str, labels: IntArray, names: Sequence[str]) -> npt.NDAr
             given[name] = float(number)
         except ValueError:
             raise UsageError(f"--class-weight: expected a number for {name!r}, got {number!r}") from None
-    weights = np.array([given.get(name, 1.0) for name in names], np.float32)
+    with np.errstate(over="ignore"):  # What is too large for float32 becomes infinite, and is refused.
+        weights = np.array([given.get(name, 1.0) for name in names], np.float32)
     if not np.all(np.isfinite(weights) & (weights > 0)):
         raise UsageError(f"--class-weight: weights must be positive numbers, got {text!r}")
     return weights

@@ -200,9 +200,11 @@ class TestClassWeights:
             ("a=-1", "weights must be positive numbers, got 'a=-1'"),
             ("a=nan", "weights must be positive numbers, got 'a=nan'"),
             ("a=inf", "weights must be positive numbers, got 'a=inf'"),
+            ("a=1e300", "weights must be positive numbers, got 'a=1e300'"),
         ],
     )
-    def test_errors_say_what_was_expected(self, text: str, message: str) -> None:
+    def test_errors_say_what_was_expected(self, text: str, message: str, recwarn: pytest.WarningsRecorder) -> None:
         with pytest.raises(UsageError) as caught:
             class_weights(text, np.array([0, 1, 2]), NAMES)
+        assert not recwarn.list
         assert caught.value.message == f"--class-weight: {message}"
