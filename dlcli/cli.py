@@ -211,11 +211,14 @@ def _raise(number: int, frame: object) -> NoReturn:
 
 
 def _raise_anew(swallowed: sys.UnraisableHookArgs) -> None:
-    """Ask again for a stop that came while Python called a finaliser, out of which no exception gets."""
+    """Ask again for a stop that came while Python called a finaliser, out of which no exception gets.
+
+    Finalisers of what a stop has left half-built fail too (TensorFlow has some): that is no news.
+    """
     if isinstance(swallowed.exc_value, KeyboardInterrupt | Terminated):
         number = signal.SIGTERM if isinstance(swallowed.exc_value, Terminated) else signal.SIGINT
         threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
-    else:
+    elif not _asked:
         sys.__unraisablehook__(swallowed)
 
 

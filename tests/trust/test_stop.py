@@ -69,3 +69,26 @@ cli.main([])
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     exit_code, word = stop.CODES[number]
     assert (ended.stderr, ended.returncode) == (f"dlcli: {word}\n", exit_code)
+
+
+def test_finalisers_of_what_a_stop_left_half_built_say_nothing() -> None:
+    """Python prints what `__del__` raises; another one before the stop is printed as ever."""
+    code = """
+import os, signal
+from dlcli import cli
+class Thing:
+    def __init__(self, stop):
+        if stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.half = "not yet"
+    def __del__(self):
+        raise TypeError(getattr(self, "half", "half-built"))
+def main(*_, **__):
+    Thing(False)
+    Thing(True)
+cli.cli.main = main
+cli.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ("TypeError: not yet" in ended.stderr, "half-built" in ended.stderr) == (True, False)
+    assert (ended.stderr.splitlines()[-1], ended.returncode) == ("dlcli: terminated", 143)
