@@ -165,7 +165,9 @@ def _known(error: BaseException) -> DlcliError | None:
     if disk_is_full(error):
         return DiskFullError()
     if memory_is_exhausted(error):
-        return NumbersError("out of memory", hint="Lower --batch-size or --max-features")
+        return NumbersError(
+            "out of memory", hint="Free memory, or lower --batch-size or --max-features if there is one"
+        )
     return None
 
 

@@ -59,7 +59,8 @@ class Predictor:
             probabilities that sum to 1, else (a run trained with a hinge loss) scores without bounds.
 
         Raises:
-            NumbersError: some are NaN or infinite.
+            NumbersError: some are NaN or infinite, or there is too little memory to answer.
+            ModelError: the model does not take what the pipeline makes.
         """
         together = self.pipeline.together
         parts = [items[start : start + together] for start in range(0, len(items), together)] or [items]
@@ -80,7 +81,8 @@ class Predictor:
             raise
         except Exception as error:  # TensorFlow's are of many kinds, when a graph cannot be made or run.
             if memory_is_exhausted(error):
-                raise
+                what = f"out of memory: {self.path / MODEL} answers {self._forward.batch_size:,} items together"
+                raise NumbersError(what, hint="Free memory, or let predict --batch-size take fewer") from error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
             what = f"{self.path / MODEL} does not take what {PIPELINE}/ makes ({reason})"
             raise ModelError(what, hint="Train it anew") from error

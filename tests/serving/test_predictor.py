@@ -77,6 +77,18 @@ def test_answers_that_are_no_numbers_are_an_error(run: Path) -> None:
         predictor.outputs(["good", "bad"])
 
 
+@pytest.mark.parametrize("name", ["ResourceExhaustedError", "MemoryError"])
+def test_exhausted_memory_is_named_with_the_model(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(run, batch_size=32)
+
+    def exhausted(_: object) -> None:
+        raise type(name, (MemoryError,), {})("OOM when allocating tensor")
+
+    monkeypatch.setattr(predictor._forward, "_call", exhausted)
+    with pytest.raises(NumbersError, match=f"out of memory: {run / 'model.keras'} answers 32 items together"):
+        predictor.outputs(["good"])
+
+
 def test_it_learnt_what_the_words_say(predictor: Predictor) -> None:
     assert predictor.labels == ["neg", "pos"]
     answers = predictor.outputs(["I loved it. It was wonderful.", "I hated it. It was dull and boring."])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,20 @@ def test_what_a_kill_or_a_disk_has_damaged_is_not_found(home: Path, damage: str)
     with opened("a", (3,), Silent()) as store:
         found = store.find(KEYS)
         np.testing.assert_array_equal(store.rows()[[found[key] for key in KEYS]], ROWS)
+
+
+def test_a_disk_that_fails_within_a_batch_keeps_nothing_of_it(home: Path) -> None:
+    """The rest would be computed as another batch, and differ in its last bits from a time without a fault."""
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with opened("a", (1,), Silent()) as store:
+        store.append(KEYS[:1], ROWS[:1, :1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, was[1]))
+        try:
+            with pytest.raises(SurroundingsError, match=r"keys\.bin"):
+                store.append(KEYS[1:], ROWS[1:, :1])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, was)
+        assert (len(store), (home / "a" / "keys.bin").stat().st_size) == (1, 20)
 
 
 def test_features_used_longest_ago_leave_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
