@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import re
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -52,5 +53,15 @@ def keep(part: str, figures: str, *, seed: int, write: bool, page: Path = DOCS) 
 
 def _circumstances(part: str, seed: int) -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    given = _sizes(sys.argv[1:]) if Path(sys.argv[0]).stem == part else ""
     versions = f"Python {platform.python_version()}, TensorFlow {version('tensorflow')}, Keras {version('keras')}"
-    return f"*`python tests/trust/{part}.py --seed {seed}`, {time.strftime('%Y-%m-%d')}, {cores} cores, {versions}.*"
+    command = f"python tests/trust/{part}.py{given} --seed {seed}"
+    return f"*`{command}`, {time.strftime('%Y-%m-%d')}, {cores} cores, {versions}.*"
+
+
+def _sizes(arguments: list[str]) -> str:
+    """Return what a script was given beside its seed and `--write`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--seed")
+    parser.add_argument("--write", action="store_true")
+    return "".join(f" {word}" for word in parser.parse_known_args(arguments)[1])
