@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import re
+import shlex
 import sys
 import time
 from importlib.metadata import version
@@ -64,4 +65,4 @@ def _sizes(arguments: list[str]) -> str:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--seed")
     parser.add_argument("--write", action="store_true")
-    return "".join(f" {word}" for word in parser.parse_known_args(arguments)[1])
+    return "".join(f" {shlex.quote(word)}" for word in parser.parse_known_args(arguments)[1])
