@@ -35,8 +35,8 @@ EXPLODING = {
     "ngram, learning rate 1e30": TEXT + "--optimizer sgd --lr 1e30",
     "ngram, penalty that grows 50-fold a step": TEXT + "--optimizer sgd --lr 1 --l2 25 --patience 0",
     "ngram, one step an epoch": TEXT + "--optimizer sgd --lr 1e30 --batch-size 4096",
-    "cnn of pictures, one step an epoch": PICTURES
-    + "--model cnn --filters 4,4 --optimizer sgd --lr 1e9 --batch-size 200",
+    "cnn of pictures, penalty, one step an epoch": PICTURES
+    + "--model cnn --filters 4,4 --optimizer sgd --lr 1 --l2 1e9 --patience 0 --batch-size 200",
     "cnn of texts, learning rate 1e20": SEQUENCES + "--model cnn --units 8 --optimizer sgd --lr 1e20",
     "bilstm, learning rate 1e38": SEQUENCES + "--model bilstm --units 4 --optimizer sgd --lr 1e38",
     "cnn of pictures, learning rate 1e10": PICTURES + "--model cnn --filters 4,4 --optimizer sgd --lr 1e10",
