@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -29,6 +28,8 @@ from dlcli.verbs import VERBS, Action, Verb, find_verb
 _BUG = 1
 # What ended the command, by the signal that asked for it.
 _STOPS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+# Seconds between two looks at whether a stop is still on its way.
+_LOOK = 0.05
 
 
 class _Interrupted(BaseException):
@@ -104,7 +105,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _raise)
-        sys.unraisablehook = _raise_anew
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, _raise_anew)
+        sys.unraisablehook = _unraisable
     code = guarded(arguments, debug=debug)
     with contextlib.suppress(ValueError):
         _stop_hearing()
@@ -209,18 +212,24 @@ _asked: list[signal.Signals] = []
 
 def _raise(number: int, frame: object) -> NoReturn:
     _asked.append(signal.Signals(number))
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
-def _raise_anew(swallowed: sys.UnraisableHookArgs) -> None:
-    """Ask again for a stop that came while Python called a finaliser, out of which no exception gets.
+def _raise_anew(number: int, frame: object) -> None:
+    """Ask again for a stop that was swallowed on its way: by a finaliser, or by a library's bare `except:`."""
+    error = sys.exc_info()[1]
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt | Terminated | _Interrupted):
+            return  # It is on its way, and something is being cleared up.
+        error = error.__context__
+    raise Terminated if _asked[0] == signal.SIGTERM else KeyboardInterrupt
 
-    Finalisers of what a stop has left half-built fail too (TensorFlow has some): that is no news.
-    """
-    if isinstance(swallowed.exc_value, KeyboardInterrupt | Terminated):
-        number = signal.SIGTERM if isinstance(swallowed.exc_value, Terminated) else signal.SIGINT
-        threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
-    elif not _asked:
+
+def _unraisable(swallowed: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a stop, which is asked for again, nor of what fails in what it has left half-built."""
+    if not _asked and not isinstance(swallowed.exc_value, KeyboardInterrupt | Terminated):
         sys.__unraisablehook__(swallowed)
 
 
@@ -228,6 +237,8 @@ def _stop_hearing() -> None:
     """Ignore what asks to stop: all is done, and another signal would only break the line or change the exit code."""
     for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _stopped(number: signal.Signals) -> int:

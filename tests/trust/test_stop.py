@@ -71,6 +71,35 @@ cli.main([])
     assert (ended.stderr, ended.returncode) == (f"dlcli: {word}\n", exit_code)
 
 
+@pytest.mark.parametrize("number", stop.CODES)
+def test_a_stop_that_a_library_swallows_is_asked_for_again(number: signal.Signals) -> None:
+    """Once it is over: not while something clears up on its way, however long that takes."""
+    code = f"""
+import contextlib, os, signal, time
+from dlcli import cli
+@contextlib.contextmanager
+def clearing_up():
+    try:
+        yield
+    finally:
+        time.sleep(0.3)
+        print("cleared up", flush=True)
+def main(*_, **__):
+    try:
+        os.kill(os.getpid(), {int(number)})
+    except:
+        pass
+    with clearing_up():
+        time.sleep(60)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.cli.main = main
+cli.main([])
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    exit_code, word = stop.CODES[number]
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("cleared up\n", f"dlcli: {word}\n", exit_code)
+
+
 def test_finalisers_of_what_a_stop_left_half_built_say_nothing() -> None:
     """Python prints what `__del__` raises; another one before the stop is printed as ever."""
     code = """
