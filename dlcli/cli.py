@@ -105,8 +105,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _raise)
-        if hasattr(signal, "SIGALRM"):
-            signal.signal(signal.SIGALRM, _raise_anew)
         sys.unraisablehook = _unraisable
     code = guarded(arguments, debug=debug)
     with contextlib.suppress(ValueError):
@@ -213,6 +211,7 @@ _asked: list[signal.Signals] = []
 def _raise(number: int, frame: object) -> NoReturn:
     _asked.append(signal.Signals(number))
     if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _raise_anew)
         signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
